@@ -1,0 +1,68 @@
+"""JSON lines for people and machines: one object a line with ``level``, ``ts``, ``caller`` and ``msg``.
+
+The four names are the reference's, so that existing log pipelines keep working. Extra fields come from
+``logger.info("…", extra={"fields": {...}})``. Secrets never reach a logger: clients log operations, not headers.
+"""
+
+import datetime
+import json
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "fatal": logging.CRITICAL,
+}
+_FILE_BYTES = 100 * 1024 * 1024
+_FILE_BACKUPS = 5
+
+
+class JsonFormatter(logging.Formatter):
+    """Render a record as one JSON object on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        line: dict[str, object] = {
+            "level": record.levelname.lower(),
+            "ts": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "caller": f"{record.module}.py:{record.lineno}",
+            "msg": record.getMessage(),
+        }
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, dict):
+            line.update(fields)
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def configure_logging(level: str, target: str) -> None:
+    """Send all logs to standard output and, when ``target`` is a path, to that file as well (rotated).
+
+    A file that cannot be written is reported on standard output and left out: a full or read-only log folder
+    must not keep pods from starting.
+    """
+    root = logging.getLogger()
+    root.setLevel(_LEVELS.get(level.lower(), logging.DEBUG))
+    stream = sys.stderr if target == "stderr" else sys.stdout
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream)]
+    problem: OSError | None = None
+    if target not in {"stdout", "stderr", ""}:
+        try:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(RotatingFileHandler(target, maxBytes=_FILE_BYTES, backupCount=_FILE_BACKUPS))
+        except OSError as err:
+            problem = err
+    for handler in handlers:
+        handler.setFormatter(JsonFormatter())
+    root.handlers[:] = handlers
+    for chatty in ("urllib3", "botocore", "asyncio"):
+        logging.getLogger(chatty).setLevel(max(logging.INFO, root.level))
+    if problem is not None:
+        root.warning("log file %s cannot be written (%s): logging to standard output only", target, problem)
