@@ -93,7 +93,7 @@ class Netns:
         """
 
         def inside() -> T:
-            set_thread_netns(self._fd)
+            enter_netns(self._fd)
             return function(*args, **kwargs)
 
         return _on_thread(inside)
@@ -102,7 +102,7 @@ class Netns:
         """Start a daemon thread inside the namespace and return it at once, for servers."""
 
         def inside() -> None:
-            set_thread_netns(self._fd)
+            enter_netns(self._fd)
             function(*args)
 
         thread = threading.Thread(target=inside, name=name, daemon=True)
@@ -160,9 +160,19 @@ def unbind(path: Path) -> None:
         path.unlink()
 
 
-def set_thread_netns(fd: int) -> None:
-    """Move the calling thread into a namespace, for good. Only for threads that end there."""
-    _check(_libc.setns(fd, CLONE_NEWNET), "enter a network namespace")
+def enter_netns(target: int | str | Path) -> None:
+    """Move the calling thread into a namespace, given by descriptor or path.
+
+    It stays there: call this only on a thread that ends there, or that does nothing else.
+
+    Raises:
+        HostError: no such path, not a network namespace, or not permitted.
+    """
+    if isinstance(target, int):
+        _check(_libc.setns(target, CLONE_NEWNET), "enter a network namespace")
+        return
+    with Netns.open(target) as netns:
+        _check(_libc.setns(netns.fd, CLONE_NEWNET), f"enter network namespace {target}")
 
 
 def _unshare_network() -> int:
