@@ -1,93 +1,54 @@
-"""The spool: DELs that plugins recorded while the agent was away.
+"""Watches the spool: the folder in which plugins record DELs while the agent is away or slow.
 
-A plugin that cannot reach the agent writes one file for each sandbox key (temp file and rename) and tells the
-runtime that the DEL succeeded. The agent replays the folder before its first ADD and watches it from then on.
-A file that cannot be understood is kept under another name for the operator; it never stops the replay.
+What a spool file is and how it is taken stands in ``rpc.spool``; this module says *when* to look: once before the
+first ADD, and whenever a plugin has renamed a file into the folder.
 """
 
 import asyncio
 import ctypes
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from vpc_cni.errors import HostError
 
-_log = logging.getLogger(__name__)
-
 # linux/inotify.h
 _IN_MOVED_TO = 0x80
 _IN_ONLYDIR = 0x01000000
-_UNREADABLE_SUFFIX = ".unreadable"
 
 
-class Spool:
-    """The folder of recorded DELs."""
+class SpoolWatch:
+    """Calls back on the loop when a DEL was recorded."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._inotify = -1
-        self._count = 0
-
-    def __len__(self) -> int:
-        """How many DELs the last look found."""
-        return self._count
-
-    def open(self) -> None:
+    def __init__(self, directory: Path, on_change: Callable[[], None]) -> None:
         """Make the folder (0700) and start to watch it.
 
         Raises:
             HostError: the folder cannot be made or watched.
         """
+        self._loop = asyncio.get_running_loop()
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.directory.chmod(0o700)
-            self._inotify = _watch(self.directory)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory.chmod(0o700)
+            self._inotify = _watch(directory)
         except OSError as err:
             raise HostError(
-                f"cannot watch the spool {self.directory}: {err.strerror}",
+                f"cannot watch the spool {directory}: {err.strerror}",
                 hint="make the folder writable for root; without it DELs of a restart could be lost",
             ) from err
-
-    def attach(self, loop: asyncio.AbstractEventLoop, on_change: Callable[[], None]) -> None:
-        """Call ``on_change`` on the loop whenever a plugin has recorded a DEL."""
 
         def changed() -> None:
             os.read(self._inotify, 65536)
             on_change()
 
-        loop.add_reader(self._inotify, changed)
+        self._loop.add_reader(self._inotify, changed)
 
-    def close(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Stop watching; files stay."""
+    def close(self) -> None:
+        """Stop watching; files stay for the next agent."""
         if self._inotify >= 0:
-            if loop is not None:
-                loop.remove_reader(self._inotify)
+            self._loop.remove_reader(self._inotify)
             os.close(self._inotify)
             self._inotify = -1
-
-    def pending(self) -> list[Path]:
-        """Return the recorded DELs, oldest first."""
-        found: list[tuple[float, Path]] = []
-        for entry in os.scandir(self.directory):
-            # Plugins write to names that begin with a dot and rename; such a file is not finished.
-            if entry.name.startswith(".") or entry.name.endswith(_UNREADABLE_SUFFIX) or not entry.is_file():
-                continue
-            found.append((entry.stat().st_mtime, Path(entry.path)))
-        self._count = len(found)
-        return [path for _, path in sorted(found)]
-
-    def done(self, path: Path) -> None:
-        """Forget a replayed DEL."""
-        path.unlink(missing_ok=True)
-        self._count = max(0, self._count - 1)
-
-    def set_aside(self, path: Path, why: str) -> None:
-        """Keep a file that cannot be understood, out of the way."""
-        _log.error("recorded DEL %s cannot be read: %s", path, why)
-        path.rename(path.with_name(path.name + _UNREADABLE_SUFFIX))
-        self._count = max(0, self._count - 1)
 
 
 def _watch(directory: Path) -> int:

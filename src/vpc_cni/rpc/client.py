@@ -49,7 +49,8 @@ def send_with_fds(sock: socket.socket, frame: bytes, fds: Sequence[int]) -> None
     """Send a whole frame, the descriptors with its first byte."""
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     sent = sock.sendmsg([frame], ancillary)
-    sock.sendall(frame[sent:])
+    if sent < len(frame):  # an agent that has answered already may have closed its end
+        sock.sendall(frame[sent:])
 
 
 def _wait_result(sock: socket.socket, deadline: float, on_progress: Callable[[Progress], None]) -> Result:

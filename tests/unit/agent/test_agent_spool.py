@@ -1,65 +1,37 @@
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
 
-from vpc_cni.agent.spool import Spool
+from vpc_cni.agent.spool import SpoolWatch
 from vpc_cni.errors import HostError
 
 
-def record(directory: Path, name: str, age: float = 0.0) -> Path:
+def record(directory: Path, name: str) -> None:
     staged = directory / f".{name}.tmp"
     staged.write_bytes(b"frame")
-    path = directory / name
-    staged.rename(path)
-    stamp = path.stat().st_mtime - age
-    os.utime(path, (stamp, stamp))
-    return path
+    staged.rename(directory / name)
 
 
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    opened = Spool(tmp_path / "spool")
-    opened.open()
-    return opened
-
-
-def test_the_folder_is_private(spool: Spool) -> None:
-    assert spool.directory.stat().st_mode & 0o777 == 0o700
-    spool.close()
-
-
-def test_recorded_dels_come_oldest_first_without_unfinished_files(spool: Spool) -> None:
-    newer, older = record(spool.directory, "b"), record(spool.directory, "a", age=10)
-    (spool.directory / ".c.tmp").write_bytes(b"half")
-    assert spool.pending() == [older, newer]
-    assert len(spool) == 2
-    spool.done(older)
-    assert spool.pending() == [newer]
-    spool.close()
-
-
-def test_an_unreadable_file_is_kept_aside(spool: Spool) -> None:
-    spool.set_aside(record(spool.directory, "a"), "torn")
-    assert spool.pending() == []
-    assert [path.name for path in spool.directory.iterdir()] == ["a.unreadable"]
-    spool.close()
-
-
-def test_a_del_recorded_later_is_noticed(spool: Spool) -> None:
-    async def noticed() -> bool:
+def test_a_recorded_del_is_noticed_and_the_folder_is_private(tmp_path: Path) -> None:
+    async def watch() -> None:
         seen = asyncio.Event()
-        spool.attach(asyncio.get_running_loop(), seen.set)
-        record(spool.directory, "a")
+        directory = tmp_path / "run" / "spool"
+        spool = SpoolWatch(directory, seen.set)
+        record(directory, "a")
         await asyncio.wait_for(seen.wait(), timeout=5)
-        spool.close(asyncio.get_running_loop())
-        return seen.is_set()
+        spool.close()
+        spool.close()
+        assert directory.stat().st_mode & 0o777 == 0o700
 
-    assert asyncio.run(noticed())
+    asyncio.run(watch())
 
 
 def test_an_impossible_folder_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
+
+    async def watch() -> None:
+        SpoolWatch(tmp_path / "file" / "spool", lambda: None)
+
     with pytest.raises(HostError, match="DELs of a restart could be lost"):
-        Spool(tmp_path / "file" / "spool").open()
+        asyncio.run(watch())
