@@ -1,10 +1,61 @@
-"""EC2 answers to result types. Pure; unknown elements are skipped, missing ones are empty."""
+"""EC2 answers to result types. Pure; unknown elements are skipped, missing ones are empty.
+
+Raises ValueError for a value that is not what its name says, and for an answer that lacks its very subject.
+"""
 
 from ipaddress import IPv4Address, IPv4Network
 from xml.etree.ElementTree import Element
 
 from vpc_cni.ec2._xml import flag, items, number, text
 from vpc_cni.ec2.results import Attachment, Instance, InstanceType, NetworkCard, NetworkInterface, Subnet
+
+
+def nothing(_answer: Element) -> None:
+    """Read an answer that says only that the call succeeded."""
+
+
+def next_token(answer: Element) -> str:
+    """Read the token of the next page; empty on the last one."""
+    return text(answer, "nextToken")
+
+
+def created_interface(answer: Element) -> NetworkInterface:
+    """Read the answer of CreateNetworkInterface."""
+    created = answer.find("networkInterface")
+    if created is None or not text(created, "networkInterfaceId"):
+        raise ValueError("it names no network interface")
+    return network_interface(created)
+
+
+def attachment_id(answer: Element) -> str:
+    """Read the answer of AttachNetworkInterface."""
+    found = text(answer, "attachmentId")
+    if not found:
+        raise ValueError("it names no attachment")
+    return found
+
+
+def assigned_addresses(answer: Element) -> tuple[IPv4Address, ...]:
+    """Read the answer of AssignPrivateIpAddresses."""
+    return tuple(_address(item) for item in items(answer, "assignedPrivateIpAddressesSet"))
+
+
+def network_interfaces(answer: Element) -> tuple[NetworkInterface, ...]:
+    return tuple(network_interface(item) for item in items(answer, "networkInterfaceSet"))
+
+
+def instances(answer: Element) -> tuple[Instance, ...]:
+    """Read all instances of all reservations; a reservation is one RunInstances call and means nothing to us."""
+    reservations = items(answer, "reservationSet")
+    return tuple(instance(item) for reservation in reservations for item in items(reservation, "instancesSet"))
+
+
+def instance_types(answer: Element) -> tuple[InstanceType, ...]:
+    return tuple(instance_type(item) for item in items(answer, "instanceTypeSet"))
+
+
+def subnets(answer: Element) -> tuple[Subnet, ...]:
+    return tuple(subnet(item) for item in items(answer, "subnetSet"))
 
 
 def network_interface(element: Element) -> NetworkInterface:
@@ -26,11 +77,6 @@ def network_interface(element: Element) -> NetworkInterface:
         tags=tags(element),
         attachment=_attachment(element),
     )
-
-
-def assigned_addresses(element: Element) -> tuple[IPv4Address, ...]:
-    """Read the answer of AssignPrivateIpAddresses."""
-    return tuple(_address(item) for item in items(element, "assignedPrivateIpAddressesSet"))
 
 
 def instance(element: Element) -> Instance:

@@ -12,19 +12,21 @@ replaces them.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import Element
 
 from vpc_cni.ec2._http import HttpClient, Request
 from vpc_cni.ec2._query import STS_API_VERSION
 from vpc_cni.ec2._service import Operation, QueryService
-from vpc_cni.ec2._xml import text
+from vpc_cni.ec2._xml import malformed, text
 from vpc_cni.ec2.budget import CallKind
 from vpc_cni.ec2.credentials import Credentials, CredentialSource, FixedCredentials, RefreshingCredentials
 from vpc_cni.ec2.endpoints import sts_endpoint
-from vpc_cni.ec2.failures import MALFORMED, translate
+from vpc_cni.ec2.failures import NO_CODE, translate
 from vpc_cni.ec2.metadata import MetadataClient
 from vpc_cni.ec2.observer import OK, CallObserver
 from vpc_cni.ec2.retry import Repeat
@@ -33,11 +35,13 @@ from vpc_cni.errors import CloudError, ConfigurationError, HostError, NotFoundEr
 
 ASSUME_ROLE = Operation("AssumeRoleWithWebIdentity", CallKind.READING, Repeat.SAFE)
 CONTAINER_OPERATION = "ContainerCredentials"
+ROLE_OPERATION = "InstanceRole"
 
 _ROLE_PATH = "meta-data/iam/security-credentials"
 _RELATIVE_BASE = "http://169.254.170.2"
 _CONTAINER_HOSTS = frozenset({"169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost"})
 _REFRESH_SECONDS = 20.0
+_PROLONGED_SECONDS = 300.0
 _LOCAL_TIMEOUT_SECONDS = 2.0
 _BODY_LIMIT = 64 * 1024
 
@@ -67,7 +71,7 @@ def credential_source(
     if environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI") or environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
         container = ContainerCredentials(environ=environ, timing=timing, observer=observer)
         return RefreshingCredentials(container.fetch, name="container credentials", timing=timing)
-    return RefreshingCredentials(InstanceRole(metadata).fetch, name="instance role", timing=timing)
+    return RefreshingCredentials(InstanceRole(metadata, timing).fetch, name="instance role", timing=timing)
 
 
 def _environment_keys(environ: Mapping[str, str]) -> Credentials:
@@ -109,13 +113,7 @@ class WebIdentity:
             "RoleSessionName": self._session_name,
             "WebIdentityToken": _read_token("AWS_WEB_IDENTITY_TOKEN_FILE", self._token_file),
         }
-        found = self._service.call(ASSUME_ROLE, parameters).find(".//Credentials")
-        if found is None:
-            raise _malformed(ASSUME_ROLE.name, "it holds no credentials")
-        names = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
-        return _credentials(
-            ASSUME_ROLE.name, dict(zip(_JSON_NAMES, (text(found, name) for name in names), strict=True))
-        )
+        return self._service.call(ASSUME_ROLE, parameters, _assumed_role)
 
 
 class ContainerCredentials:
@@ -143,11 +141,11 @@ class ContainerCredentials:
                 detail = answer.body[:200].decode("utf-8", "replace")
                 raise translate(CONTAINER_OPERATION, "sts", "", detail, answer.status)
         except CloudError as err:
-            outcome = err.code or "NoErrorCode"
+            outcome = err.code or NO_CODE
             raise
         finally:
             self._observer.on_call(CONTAINER_OPERATION, self._timing.now() - started, outcome)
-        return _credentials(CONTAINER_OPERATION, _json_object(CONTAINER_OPERATION, answer.body))
+        return _role_document(CONTAINER_OPERATION, _json_object(CONTAINER_OPERATION, answer.body))
 
     def _headers(self) -> Mapping[str, str]:
         token = self._token
@@ -161,8 +159,9 @@ class ContainerCredentials:
 class InstanceRole:
     """Reads the credentials of the instance's role from its metadata."""
 
-    def __init__(self, metadata: MetadataClient) -> None:
+    def __init__(self, metadata: MetadataClient, timing: Timing) -> None:
         self._metadata = metadata
+        self._timing = timing
 
     def fetch(self) -> Credentials:
         """Read them; two requests. Raises NotFoundError when the instance has no role."""
@@ -170,13 +169,22 @@ class InstanceRole:
         if not names:
             raise NotFoundError(
                 "this instance has no IAM role",
-                operation="GetInstanceRole",
+                operation=ROLE_OPERATION,
+                code="404",
                 hint="attach an instance profile, or give the service account a role",
             )
         document = self._metadata.read_json(f"{_ROLE_PATH}/{names[0]}")
         if document.get("Code", "Success") != "Success":
-            raise translate("GetInstanceRole", "sts", str(document["Code"]), str(document.get("Message", "")), 500)
-        return _credentials("GetInstanceRole", document)
+            raise translate(ROLE_OPERATION, "sts", str(document["Code"]), str(document.get("Message", "")), 500)
+        return self._prolonged(_role_document(ROLE_OPERATION, document))
+
+    def _prolonged(self, credentials: Credentials) -> Credentials:
+        # When the service behind metadata is down, metadata hands out the last keys past their end and EC2 accepts
+        # them ("static stability"). If it does not, EC2 says so and they are read again.
+        now = self._timing.wall_now()
+        if credentials.expires_at is None or credentials.expires_at > now:
+            return credentials
+        return replace(credentials, expires_at=now + _PROLONGED_SECONDS)
 
 
 def container_url(environ: Mapping[str, str]) -> str:
@@ -209,36 +217,59 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-_JSON_NAMES = ("AccessKeyId", "SecretAccessKey", "Token", "Expiration")
+def _assumed_role(answer: Element) -> Credentials:
+    """Read the answer of AssumeRoleWithWebIdentity. Pure; raises ValueError."""
+    found = answer.find(".//Credentials")
+    if found is None:
+        raise ValueError("it holds no credentials")
+    return _credentials(
+        access=text(found, "AccessKeyId"),
+        secret=text(found, "SecretAccessKey"),
+        token=text(found, "SessionToken"),
+        expiration=text(found, "Expiration"),
+    )
 
 
-def _credentials(operation: str, document: Mapping[str, object]) -> Credentials:
-    access, secret, token, expiration = (str(document.get(name) or "") for name in _JSON_NAMES)
+def _role_document(operation: str, document: Mapping[str, object]) -> Credentials:
+    """Read the JSON object that container endpoints and instance metadata share. Pure."""
+    try:
+        return _credentials(
+            access=str(document.get("AccessKeyId") or ""),
+            secret=str(document.get("SecretAccessKey") or ""),
+            token=str(document.get("Token") or ""),
+            expiration=str(document.get("Expiration") or ""),
+        )
+    except ValueError as err:
+        raise malformed(operation, str(err)) from err
+
+
+def _credentials(*, access: str, secret: str, token: str, expiration: str) -> Credentials:
+    # No message quotes a value: it may be a secret in the wrong field.
     if not access or not secret:
-        raise _malformed(operation, "it holds no keys")
-    return Credentials(access, secret, token or None, _unix_seconds(operation, expiration))
+        raise ValueError("it holds no keys")
+    if not all(value.isascii() and value.isprintable() for value in (access, secret, token)):
+        raise ValueError("a key holds characters that no header may carry")
+    return Credentials(access, secret, token or None, _unix_seconds(expiration) if expiration else None)
 
 
-def _unix_seconds(operation: str, expiration: str) -> float | None:
-    if not expiration:
-        return None
+def _unix_seconds(expiration: str) -> float:
     try:
         moment = datetime.fromisoformat(expiration)
-    except ValueError as err:
-        raise _malformed(operation, f"{expiration!r} is no time") from err
+    except ValueError:
+        raise ValueError("its expiration is no time") from None
     if moment.tzinfo is None:
-        raise _malformed(operation, f"{expiration!r} has no time zone")
+        raise ValueError("its expiration has no time zone")
     return moment.timestamp()
 
 
 def _json_object(operation: str, body: bytes) -> Mapping[str, object]:
     try:
         value = json.loads(body)
-    except ValueError as err:
-        # Without the cause: its text may quote the body.
-        raise _malformed(operation, "it is no JSON") from err
+    except ValueError:
+        # Without the cause, which carries the body.
+        raise malformed(operation, "it is no JSON") from None
     if not isinstance(value, dict):
-        raise _malformed(operation, "it is no object")
+        raise malformed(operation, "it is no object")
     return value
 
 
@@ -252,7 +283,3 @@ def _read_token(variable: str, path: str) -> str:
     if not token:
         raise HostError(f"{variable}: {path} is empty", hint="mount the projected service account token")
     return token
-
-
-def _malformed(operation: str, reason: str) -> CloudError:
-    return CloudError(f"{operation}: the answer cannot be read: {reason}", operation=operation, code=MALFORMED)

@@ -3,22 +3,25 @@
 Used by ``client`` for EC2 and by ``_providers`` for STS.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 from xml.etree.ElementTree import Element
 
 from vpc_cni.ec2._http import HttpClient, Request
 from vpc_cni.ec2._query import Parameter, encode_query
 from vpc_cni.ec2._signing import CONTENT_TYPE, sign_query
-from vpc_cni.ec2._xml import parse_answer, parse_error
+from vpc_cni.ec2._xml import malformed, parse_answer, parse_error
 from vpc_cni.ec2.budget import Budget, CallKind
 from vpc_cni.ec2.credentials import Credentials, CredentialSource
 from vpc_cni.ec2.endpoints import Endpoint
-from vpc_cni.ec2.failures import OWN_BUDGET, STALE_CREDENTIALS_CODES
+from vpc_cni.ec2.failures import MALFORMED, NO_CODE, OWN_BUDGET, STALE_CREDENTIALS_CODES
 from vpc_cni.ec2.observer import OK, CallObserver
 from vpc_cni.ec2.retry import Repeat, RetryPolicy, is_repeatable, next_delay
 from vpc_cni.ec2.timing import Timing
 from vpc_cni.errors import CloudError, ThrottledError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,11 @@ class QueryService:
         self._policy = policy or RetryPolicy()
         self._call_seconds = call_seconds
 
-    def call(self, operation: Operation, parameters: Mapping[str, Parameter]) -> Element:
-        """Perform a call and return the root of its answer.
+    def call(self, operation: Operation, parameters: Mapping[str, Parameter], read: Callable[[Element], T]) -> T:
+        """Perform a call and return what ``read`` makes of its answer.
+
+        Args:
+            read: takes the root element; a ValueError from it counts as a malformed answer.
 
         Raises:
             CloudError: the last failure, when trying again is not allowed, cannot help or would pass the deadline.
@@ -77,7 +83,7 @@ class QueryService:
         attempt, renewed = 1, False
         while True:
             try:
-                return self._attempt(operation, body, deadline)
+                return self._attempt(operation, body, read, deadline)
             except CloudError as err:
                 if err.code in STALE_CREDENTIALS_CODES and self._credentials is not None and not renewed:
                     renewed = True
@@ -93,12 +99,12 @@ class QueryService:
         remaining = deadline - self._timing.now()
         return next_delay(self._policy, err, attempt=attempt, chance=self._timing.chance(), remaining_seconds=remaining)
 
-    def _attempt(self, operation: Operation, body: bytes, deadline: float) -> Element:
+    def _attempt(self, operation: Operation, body: bytes, read: Callable[[Element], T], deadline: float) -> T:
         credentials = self._credentials.current() if self._credentials is not None else None
         try:
             if self._budget is not None:
                 self._budget.acquire(operation.kind, operation.name, deadline)
-            return self._send(operation, body, credentials, deadline)
+            return self._exchange(operation, body, credentials, read, deadline)
         except ThrottledError as err:
             self._observer.on_throttle(operation.name)
             if self._budget is not None and err.code != OWN_BUDGET:
@@ -109,7 +115,14 @@ class QueryService:
                 self._credentials.reject(credentials)
             raise
 
-    def _send(self, operation: Operation, body: bytes, credentials: Credentials | None, deadline: float) -> Element:
+    def _exchange(
+        self,
+        operation: Operation,
+        body: bytes,
+        credentials: Credentials | None,
+        read: Callable[[Element], T],
+        deadline: float,
+    ) -> T:
         url = self._endpoint.url + "/"
         request = Request(operation.name, "POST", url, self._headers(url, body, credentials), body)
         started = self._timing.now()
@@ -118,10 +131,13 @@ class QueryService:
             answer = self._http.send(request, deadline)
             if answer.status != 200:
                 raise parse_error(operation.name, self._endpoint.service, answer.status, answer.body)
-            return parse_answer(operation.name, answer.body)
+            return read(parse_answer(operation.name, answer.body))
         except CloudError as err:
-            outcome = err.code or "NoErrorCode"
+            outcome = err.code or NO_CODE
             raise
+        except ValueError as err:
+            outcome = MALFORMED
+            raise malformed(operation.name, str(err)) from err
         finally:
             self._observer.on_call(operation.name, self._timing.now() - started, outcome)
 

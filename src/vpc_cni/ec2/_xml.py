@@ -41,6 +41,7 @@ def parse_error(operation: str, service: str, status: int, body: bytes) -> Cloud
 
 
 def malformed(operation: str, reason: str) -> CloudError:
+    """Return the exception for an answer that is not as the service would give it."""
     return CloudError(
         f"{operation}: the answer cannot be read: {reason}",
         operation=operation,

@@ -76,8 +76,8 @@ def refill(bucket: Bucket, now: float) -> Bucket:
 
 def wait_seconds(bucket: Bucket, now: float) -> float:
     """Return how long a caller that books now will have to wait; 0 when a token is there. Pure."""
-    missing = 1.0 - refill(bucket, now).tokens
-    return max(0.0, missing / bucket.rate)
+    filled = refill(bucket, now)
+    return max(0.0, (1.0 - filled.tokens) / filled.rate)
 
 
 def book(bucket: Bucket, now: float) -> Bucket:

@@ -8,19 +8,22 @@ A call whose repetition would do the work twice is not repeated after a lost ans
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
+from typing import TypeVar
 from xml.etree.ElementTree import Element
 
 from vpc_cni.ec2 import _decode
 from vpc_cni.ec2._query import Parameter
 from vpc_cni.ec2._service import Operation, QueryService
-from vpc_cni.ec2._xml import items, malformed, text
+from vpc_cni.ec2._xml import malformed
 from vpc_cni.ec2.budget import CallKind
 from vpc_cni.ec2.failures import missing_interface_ids
 from vpc_cni.ec2.results import Instance, InstanceType, NetworkInterface, Subnet
 from vpc_cni.ec2.retry import Repeat
 from vpc_cni.errors import NotFoundError
+
+T = TypeVar("T")
 
 _ENI_SETTLING = frozenset({"InvalidNetworkInterfaceID.NotFound"})
 _ATTACHMENT_SETTLING = _ENI_SETTLING | {"InvalidAttachmentID.NotFound", "InvalidAttachment.NotFound"}
@@ -83,11 +86,7 @@ class Ec2Client:
         if secondary_address_count:
             parameters["SecondaryPrivateIpAddressCount"] = secondary_address_count
         parameters["ClientToken"] = client_token or str(uuid.uuid4())
-        answer = self._service.call(CREATE_NETWORK_INTERFACE, parameters)
-        created = answer.find("networkInterface")
-        if created is None:
-            raise malformed(CREATE_NETWORK_INTERFACE.name, "it names no interface")
-        return _decode.network_interface(created)
+        return self._service.call(CREATE_NETWORK_INTERFACE, parameters, _decode.created_interface)
 
     def attach_network_interface(
         self, *, eni_id: str, instance_id: str, device_number: int, network_card: int = 0
@@ -100,34 +99,29 @@ class Ec2Client:
         }
         if network_card:
             parameters["NetworkCardIndex"] = network_card
-        answer = self._service.call(ATTACH_NETWORK_INTERFACE, parameters)
-        attachment_id = text(answer, "attachmentId")
-        if not attachment_id:
-            raise malformed(ATTACH_NETWORK_INTERFACE.name, "it names no attachment")
-        return attachment_id
+        return self._service.call(ATTACH_NETWORK_INTERFACE, parameters, _decode.attachment_id)
 
     def set_delete_on_termination(self, *, eni_id: str, attachment_id: str, enabled: bool = True) -> None:
         """Let EC2 delete the interface together with its instance."""
         attachment: dict[str, Parameter] = {"AttachmentId": attachment_id, "DeleteOnTermination": enabled}
-        self._service.call(MODIFY_NETWORK_INTERFACE, {"NetworkInterfaceId": eni_id, "Attachment": attachment})
+        self._change(MODIFY_NETWORK_INTERFACE, {"NetworkInterfaceId": eni_id, "Attachment": attachment})
 
     def set_security_groups(self, *, eni_id: str, security_groups: Sequence[str]) -> None:
         """Replace the security groups of an interface."""
-        self._service.call(
-            MODIFY_NETWORK_INTERFACE, {"NetworkInterfaceId": eni_id, "SecurityGroupId": list(security_groups)}
-        )
+        self._change(MODIFY_NETWORK_INTERFACE, {"NetworkInterfaceId": eni_id, "SecurityGroupId": list(security_groups)})
 
     def assign_private_ip_addresses(self, *, eni_id: str, count: int) -> tuple[IPv4Address, ...]:
         """Add ``count`` secondary addresses of EC2's choice; return them. All or none."""
-        answer = self._service.call(
-            ASSIGN_PRIVATE_ADDRESSES, {"NetworkInterfaceId": eni_id, "SecondaryPrivateIpAddressCount": count}
+        return self._service.call(
+            ASSIGN_PRIVATE_ADDRESSES,
+            {"NetworkInterfaceId": eni_id, "SecondaryPrivateIpAddressCount": count},
+            _decode.assigned_addresses,
         )
-        return _decode.assigned_addresses(answer)
 
     def unassign_private_ip_addresses(self, *, eni_id: str, addresses: Iterable[IPv4Address]) -> None:
         """Give secondary addresses back. EC2 refuses the whole call when one of them is not on the interface."""
         values = [str(address) for address in addresses]
-        self._service.call(UNASSIGN_PRIVATE_ADDRESSES, {"NetworkInterfaceId": eni_id, "PrivateIpAddress": values})
+        self._change(UNASSIGN_PRIVATE_ADDRESSES, {"NetworkInterfaceId": eni_id, "PrivateIpAddress": values})
 
     def detach_network_interface(self, *, attachment_id: str) -> None:
         """Begin to detach an interface; succeeds when the attachment is already gone."""
@@ -143,29 +137,30 @@ class Ec2Client:
 
     def create_tags(self, *, resource_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """Add or overwrite tags."""
-        self._service.call(CREATE_TAGS, {"ResourceId": list(resource_ids), "Tag": _tags(tags)})
+        self._change(CREATE_TAGS, {"ResourceId": list(resource_ids), "Tag": _tags(tags)})
 
     def describe_network_interfaces(self, *, ids: Sequence[str]) -> tuple[NetworkInterface, ...]:
         """Return those of the interfaces that exist, in EC2's order. No ids, no call."""
         wanted = list(dict.fromkeys(ids))
         while wanted:
             try:
-                answer = self._service.call(DESCRIBE_NETWORK_INTERFACES, {"NetworkInterfaceId": wanted})
+                return self._service.call(
+                    DESCRIBE_NETWORK_INTERFACES, {"NetworkInterfaceId": wanted}, _decode.network_interfaces
+                )
             except NotFoundError as err:
                 missing = missing_interface_ids(err).intersection(wanted)
                 if not missing:
                     raise
                 wanted = [eni_id for eni_id in wanted if eni_id not in missing]
-            else:
-                return tuple(_decode.network_interface(item) for item in items(answer, "networkInterfaceSet"))
         return ()
 
     def find_network_interfaces(
         self, *, filters: Mapping[str, Sequence[str]], page_size: int = _PAGE_SIZE
     ) -> Iterator[NetworkInterface]:
         """Yield the interfaces that match all filters (name to accepted values), a page at a time."""
-        for page in self._pages(DESCRIBE_NETWORK_INTERFACES, {"Filter": _filters(filters)}, page_size):
-            yield from (_decode.network_interface(item) for item in items(page, "networkInterfaceSet"))
+        return self._pages(
+            DESCRIBE_NETWORK_INTERFACES, {"Filter": _filters(filters)}, _decode.network_interfaces, page_size
+        )
 
     def describe_instance(self, *, instance_id: str) -> Instance:
         """Return an instance with its attached interfaces.
@@ -173,8 +168,7 @@ class Ec2Client:
         Raises:
             NotFoundError: EC2 does not know it (any more).
         """
-        answer = self._service.call(DESCRIBE_INSTANCES, {"InstanceId": [instance_id]})
-        for instance in _instances(answer):
+        for instance in self._service.call(DESCRIBE_INSTANCES, {"InstanceId": [instance_id]}, _decode.instances):
             return instance
         raise NotFoundError(
             f"DescribeInstances: no instance {instance_id}",
@@ -191,15 +185,13 @@ class Ec2Client:
         found: list[Instance] = []
         for start in range(0, len(wanted), _FILTER_VALUES):
             filters = _filters({"instance-id": wanted[start : start + _FILTER_VALUES]})
-            for page in self._pages(DESCRIBE_INSTANCES, {"Filter": filters}, _PAGE_SIZE):
-                found.extend(_instances(page))
+            found.extend(self._pages(DESCRIBE_INSTANCES, {"Filter": filters}, _decode.instances, _PAGE_SIZE))
         return tuple(found)
 
     def describe_instance_type(self, *, name: str) -> InstanceType:
         """Return the network limits of an instance type."""
-        answer = self._service.call(DESCRIBE_INSTANCE_TYPES, {"InstanceType": [name]})
-        for item in items(answer, "instanceTypeSet"):
-            return _decode.instance_type(item)
+        for found in self._service.call(DESCRIBE_INSTANCE_TYPES, {"InstanceType": [name]}, _decode.instance_types):
+            return found
         raise NotFoundError(
             f"DescribeInstanceTypes: no type {name}", operation=DESCRIBE_INSTANCE_TYPES.name, code="InvalidInstanceType"
         )
@@ -213,35 +205,39 @@ class Ec2Client:
             parameters["Filter"] = _filters(filters)
         if ids:
             parameters["SubnetId"] = list(ids)
-        answer = self._service.call(DESCRIBE_SUBNETS, parameters)
-        return tuple(_decode.subnet(item) for item in items(answer, "subnetSet"))
+        return self._service.call(DESCRIBE_SUBNETS, parameters, _decode.subnets)
+
+    def _change(self, operation: Operation, parameters: Mapping[str, Parameter]) -> None:
+        self._service.call(operation, parameters, _decode.nothing)
 
     def _remove(self, operation: Operation, parameters: Mapping[str, Parameter]) -> None:
         try:
-            self._service.call(operation, parameters)
+            self._change(operation, parameters)
         except NotFoundError as err:
             if err.code not in _GONE:
                 raise
 
-    def _pages(self, operation: Operation, parameters: Mapping[str, Parameter], page_size: int) -> Iterator[Element]:
+    def _pages(
+        self,
+        operation: Operation,
+        parameters: Mapping[str, Parameter],
+        read: Callable[[Element], tuple[T, ...]],
+        page_size: int,
+    ) -> Iterator[T]:
         token = ""
         while True:
             page: dict[str, Parameter] = {**parameters, "MaxResults": page_size}
             if token:
                 page["NextToken"] = token
-            answer = self._service.call(operation, page)
-            yield answer
-            following = text(answer, "nextToken")
+            members, following = self._service.call(
+                operation, page, lambda root: (read(root), _decode.next_token(root))
+            )
+            yield from members
             if not following:
                 return
             if following == token:
                 raise malformed(operation.name, "its page token repeats")
             token = following
-
-
-def _instances(answer: Element) -> Iterator[Instance]:
-    for reservation in items(answer, "reservationSet"):
-        yield from (_decode.instance(item) for item in items(reservation, "instancesSet"))
 
 
 def _tags(tags: Mapping[str, str]) -> list[Parameter]:

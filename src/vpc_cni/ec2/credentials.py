@@ -101,15 +101,28 @@ class _Held:
 class RefreshingCredentials:
     """Keys with an end, fetched again before it. Thread safe.
 
-    While the held keys are valid one thread fetches and the others keep signing with them; a failure is logged and
+    While the held keys are valid they are fetched anew in the background, once at a time; a failure is logged and
     the next attempt waits. Without valid keys every thread waits for the one that fetches; while the source fails
     they all get its last error at once, so that a pool of threads does not queue up behind timeouts.
+
+    Args:
+        fetch: gets new keys; raises a VpcCniError.
+        name: of the source, for messages.
+        spawn: runs a function that does not raise, later or at once; by default in a thread of its own.
     """
 
-    def __init__(self, fetch: Callable[[], Credentials], *, name: str, timing: Timing) -> None:
+    def __init__(
+        self,
+        fetch: Callable[[], Credentials],
+        *,
+        name: str,
+        timing: Timing,
+        spawn: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
         self._fetch = fetch
         self._name = name
         self._timing = timing
+        self._spawn = spawn or _spawn_thread
         self._fetching = threading.Lock()
         self._held: _Held | None = None
         self._failures = 0
@@ -121,8 +134,8 @@ class RefreshingCredentials:
         if held is not None and self._is_fresh(held):
             return held.credentials
         if held is not None and self._is_usable(held):
-            self._try_renew()
-            return (self._held or held).credentials
+            self._begin_renewal()
+            return held.credentials
         with self._fetching:
             # Another thread may have fetched while this one waited for the lock.
             held = self._held
@@ -135,9 +148,12 @@ class RefreshingCredentials:
         if held is not None and held.credentials == credentials:
             self._held = _Held(held.credentials, held.fetched_at, rejected=True)
 
-    def _try_renew(self) -> None:
-        if self._timing.now() < self._not_before or not self._fetching.acquire(blocking=False):
-            return
+    def _begin_renewal(self) -> None:
+        if self._timing.now() >= self._not_before and self._fetching.acquire(blocking=False):
+            self._spawn(self._finish_renewal)
+
+    def _finish_renewal(self) -> None:
+        """Fetch; ``_begin_renewal`` has taken the lock, in another thread."""
         try:
             self._renew()
         except VpcCniError as err:
@@ -182,3 +198,7 @@ class RefreshingCredentials:
 
     def _freshness(self, held: _Held) -> Freshness:
         return freshness(held.credentials, held.fetched_at, self._timing.wall_now())
+
+
+def _spawn_thread(run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name="credentials", daemon=True).start()

@@ -16,6 +16,7 @@ OUTCOME_UNKNOWN = "OutcomeUnknown"  # sent, no answer: the service may have done
 MALFORMED = "MalformedResponse"  # answered, but not as the service would: may have done it
 OWN_BUDGET = "OwnBudgetExhausted"  # the client-side budget has no token before the deadline
 STOPPING = "Stopping"  # the agent is going down
+NO_CODE = "NoErrorCode"  # label for an error answer that names none
 
 THROTTLE_CODES = frozenset(
     {

@@ -82,7 +82,7 @@ class MetadataClient:
                 primary_mac=self.read("meta-data/mac").lower(),
             )
         except (KeyError, ValueError) as err:
-            raise _malformed("dynamic/instance-identity/document", str(err)) from err
+            raise _unreadable("dynamic/instance-identity/document", err) from err
 
     def list_enis(self, *, primary_mac: str) -> tuple[Eni, ...]:
         """Return the attached ENIs with IPv4 addresses, the primary one first, the rest by device number.
@@ -125,10 +125,11 @@ class MetadataClient:
         """Return the JSON object at a path."""
         try:
             value = json.loads(self.read(path))
-        except ValueError as err:
-            raise _malformed(path, str(err)) from err
+        except ValueError:
+            # Without the cause, which carries the text: it may be a role's keys.
+            raise _unreadable(path, TypeError("it is no JSON")) from None
         if not isinstance(value, dict):
-            raise _malformed(path, "it is no object")
+            raise _unreadable(path, TypeError("it is no object"))
         return value
 
     def find(self, path: str) -> str | None:
@@ -139,7 +140,7 @@ class MetadataClient:
         try:
             return answer.body.decode("utf-8")
         except UnicodeDecodeError as err:
-            raise _malformed(path, str(err)) from err
+            raise _unreadable(path, err) from err
 
     def _eni(self, mac: str, primary_mac: str) -> Eni | None:
         base = f"{_MACS}/{mac}"
@@ -183,7 +184,7 @@ class MetadataClient:
         try:
             return int(self.read(path))
         except ValueError as err:
-            raise _malformed(path, str(err)) from err
+            raise _unreadable(path, err) from err
 
     def _get(self, path: str) -> Answer:
         """Return an answer of status 200 or 404."""
@@ -222,7 +223,10 @@ class MetadataClient:
         answer = self._send(Request(OPERATION, "PUT", f"{self._url}/latest/api/token", headers, b""), deadline)
         if answer.status != 200:
             raise _refused("api/token", answer.status)
-        return _Token(answer.body.decode("latin-1").strip(), asked_at + _TOKEN_SECONDS - _TOKEN_ADVANCE_SECONDS)
+        value = answer.body.decode("latin-1").strip()
+        if not value or not value.isascii() or not value.isprintable():
+            raise _unreadable("api/token", ValueError("it is no token"))
+        return _Token(value, asked_at + _TOKEN_SECONDS - _TOKEN_ADVANCE_SECONDS)
 
     def _forget(self, token: _Token) -> None:
         with self._token_lock:
@@ -267,18 +271,18 @@ def _addresses(path: str, text: str) -> tuple[IPv4Address, ...]:
     try:
         return tuple(IPv4Address(word) for word in text.split())
     except ValueError as err:
-        raise _malformed(path, str(err)) from err
+        raise _unreadable(path, err) from err
 
 
 def _networks(path: str, text: str) -> tuple[IPv4Network, ...]:
     try:
         return tuple(IPv4Network(word) for word in text.split())
     except ValueError as err:
-        raise _malformed(path, str(err)) from err
+        raise _unreadable(path, err) from err
 
 
-def _malformed(path: str, reason: str) -> CloudError:
-    return CloudError(f"instance metadata {path} cannot be read: {reason}", operation=OPERATION, code=MALFORMED)
+def _unreadable(path: str, err: Exception) -> CloudError:
+    return CloudError(f"instance metadata {path} cannot be read: {err}", operation=OPERATION, code=MALFORMED)
 
 
 def _unreachable(err: CloudError) -> CloudError:
