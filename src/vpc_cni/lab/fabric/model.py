@@ -17,8 +17,8 @@ class EniPort:
 
     ``node`` is the namespace name of the instance, ``ifname`` the link's name inside it. ``routed`` holds every
     secondary address (/32, /128) and prefix (/28, /80) of the ENI, in no order, without the primary address.
-    ``public_address`` is the 1:1 mapped public address of the primary address. A port that
-    is not ``forwarding`` has a link and no traffic.
+    ``public_address`` is the 1:1 mapped public address of the primary address. A port that is
+    not ``forwarding`` has a link and no traffic.
     """
 
     eni_id: str
@@ -31,15 +31,6 @@ class EniPort:
     public_address: IPv4Address | None = None
     source_dest_check: bool = True
     forwarding: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class VpcShape:
-    """CIDR blocks of the VPC and the gateway address of each subnet: what the router must know at start."""
-
-    cidrs: tuple[IPv4Network, ...]
-    gateways: frozenset[IPv4Address]
-    ipv6_cidrs: tuple[IPv6Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

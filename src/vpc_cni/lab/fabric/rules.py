@@ -61,25 +61,19 @@ table inet {ROUTER_TABLE} {{
 def add_port_rules(port: EniPort) -> str:
     """Return the commands that count and name a new port's spoofed packets."""
     counter = counter_name(port.eni_id)
-    commands = [
-        f"add counter inet {ROUTER_TABLE} {counter}",
-        f'add element inet {ROUTER_TABLE} spoofed {{ "{link_name(port.eni_id)}" : "{counter}" }}',
-    ]
-    if not port.source_dest_check:
-        commands.append(f'add element inet {ROUTER_TABLE} unchecked {{ "{link_name(port.eni_id)}" }}')
-    return "\n".join(commands) + "\n"
+    return (
+        f"add counter inet {ROUTER_TABLE} {counter}\n"
+        f'add element inet {ROUTER_TABLE} spoofed {{ "{link_name(port.eni_id)}" : "{counter}" }}\n'
+    )
 
 
 def remove_port_rules(port: EniPort) -> str:
     """Return the commands that forget a port."""
     counter = counter_name(port.eni_id)
-    commands = [
-        f'delete element inet {ROUTER_TABLE} spoofed {{ "{link_name(port.eni_id)}" }}',
-        f"delete counter inet {ROUTER_TABLE} {counter}",
-    ]
-    if not port.source_dest_check:
-        commands.insert(0, f'delete element inet {ROUTER_TABLE} unchecked {{ "{link_name(port.eni_id)}" }}')
-    return "\n".join(commands) + "\n"
+    return (
+        f'delete element inet {ROUTER_TABLE} spoofed {{ "{link_name(port.eni_id)}" }}\n'
+        f"delete counter inet {ROUTER_TABLE} {counter}\n"
+    )
 
 
 def fault_rules(faults: Mapping[str, PortFault]) -> str:
@@ -93,12 +87,16 @@ def fault_rules(faults: Mapping[str, PortFault]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def mapped_rules(ports: Iterable[EniPort]) -> str:
-    """Return one transaction that replaces the set of addresses that may reach the internet."""
-    addresses = sorted(str(port.primary_address) for port in ports if port.public_address is not None)
-    lines = [f"flush set inet {ROUTER_TABLE} mapped"]
-    if addresses:
-        lines.append(f"add element inet {ROUTER_TABLE} mapped {{ {', '.join(addresses)} }}")
+def policy_rules(ports: Iterable[EniPort]) -> str:
+    """Return one transaction that replaces two sets: who may reach the internet, and who may send any source."""
+    listed = list(ports)
+    mapped = sorted(str(port.primary_address) for port in listed if port.public_address is not None)
+    unchecked = sorted(f'"{link_name(port.eni_id)}"' for port in listed if not port.source_dest_check)
+    lines = [f"flush set inet {ROUTER_TABLE} mapped", f"flush set inet {ROUTER_TABLE} unchecked"]
+    if mapped:
+        lines.append(f"add element inet {ROUTER_TABLE} mapped {{ {', '.join(mapped)} }}")
+    if unchecked:
+        lines.append(f"add element inet {ROUTER_TABLE} unchecked {{ {', '.join(unchecked)} }}")
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,43 @@
+"""Mount calls that Python 3.11 does not offer. Linux only; errors become `HostError`."""
+
+import ctypes
+import os
+from pathlib import Path
+
+from vpc_cni.errors import HostError
+
+CLONE_NEWNS = 0x00020000  # linux/sched.h
+CLONE_NEWUSER = 0x10000000
+MS_REC = 0x4000  # linux/mount.h
+MS_PRIVATE = 0x40000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def unshare(flags: int) -> None:
+    """Give the calling thread namespaces of its own.
+
+    Raises:
+        HostError: not allowed here.
+    """
+    _check(_libc.unshare(flags), f"create namespaces {flags:#x}")
+
+
+def make_mounts_private() -> None:
+    """Cut the whole mount tree off from others, so that nothing mounted here is seen elsewhere."""
+    _mount("none", Path("/"), "", MS_REC | MS_PRIVATE, "")
+
+
+def mount_tmpfs(target: Path, options: str) -> None:
+    _mount("lab", target, "tmpfs", 0, options)
+
+
+def _mount(source: str, target: Path, kind: str, flags: int, options: str) -> None:
+    status = _libc.mount(source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode())
+    _check(status, f"mount {source} on {target}")
+
+
+def _check(status: int, what: str) -> None:
+    if status != 0:
+        number = ctypes.get_errno()
+        raise HostError(f"cannot {what}: {os.strerror(number)}", hint="root or a user namespace is needed")
