@@ -21,10 +21,15 @@ def is_word(text: str) -> bool:
 
 
 def is_ifname(text: str) -> bool:
-    """Tell whether ``text`` may name an interface. Source: dev_valid_name of the kernel, and SPEC.md."""
-    if not text or len(text.encode(errors="replace")) > IFNAME_MAX_BYTES or text in (".", ".."):
+    """Tell whether ``text`` may name an interface.
+
+    Source: SPEC.md, and the kernel's dev_valid_name, for which the byte 0xa0 is white space too; a ``%`` would make
+    the kernel choose a number.
+    """
+    data = text.encode(errors="replace")
+    if not data or len(data) > IFNAME_MAX_BYTES or text in (".", ".."):
         return False
-    return not any(char in "/:" or char.isspace() or not char.isprintable() for char in text)
+    return not any(byte <= 0x20 or byte in b"/:%\x7f\xa0" for byte in data) and not any(c.isspace() for c in text)
 
 
 def check_container_id(text: str) -> str:
@@ -42,7 +47,7 @@ def check_ifname(text: str) -> str:
     if not is_ifname(text):
         raise CallerError(
             f"CNI_IFNAME {text[:64]!r} is not a valid interface name",
-            hint=f"use 1 to {IFNAME_MAX_BYTES} bytes without '/', ':' and white space, not '.' or '..'",
+            hint=f"use 1 to {IFNAME_MAX_BYTES} bytes without '/', ':', '%' and white space, not '.' or '..'",
         )
     return text
 

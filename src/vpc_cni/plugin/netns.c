@@ -1,0 +1,67 @@
+/* The pod's network namespace: two descriptors for the agent, which itself may not enter namespaces. */
+
+#define _GNU_SOURCE
+#include "shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_own_namespace(int fd)
+{
+    struct stat pod, own;
+    return fstat(fd, &pod) == 0 && stat("/proc/self/ns/net", &own) == 0 && pod.st_dev == own.st_dev &&
+           pod.st_ino == own.st_ino;
+}
+
+/* Says whether a failed open is about this process or machine, not about the path. */
+static bool is_our_trouble(int error)
+{
+    return error == EACCES || error == EPERM || error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO;
+}
+
+static int open_namespace(const char *path)
+{
+    /* O_NONBLOCK: whatever the path really is, a FIFO or a terminal, opening it must not wait. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && is_our_trouble(errno))
+        fail(CNI_IO_FAILURE, "the plugin must run as root on the host", "cannot open CNI_NETNS %.200s: %s", path,
+             strerror(errno));
+    if (fd < 0)
+        fail(CNI_INVALID_ENVIRONMENT, "the sandbox is gone or the container runtime passed a wrong path",
+             "cannot open CNI_NETNS %.200s: %s", path, strerror(errno));
+    if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+        fail(CNI_INVALID_ENVIRONMENT, "pass the path of a network namespace, as /run/netns/... or /proc/PID/ns/net",
+             "CNI_NETNS %.200s is not a network namespace", path);
+    if (is_own_namespace(fd))
+        fail(CNI_INVALID_ENVIRONMENT, "pods with host networking need no plugin; pass the sandbox's own namespace",
+             "CNI_NETNS %.200s is the namespace of the host", path);
+    return fd;
+}
+
+/*
+ * Enters the namespace for good: this process has nothing to do in the host's any more, since unix sockets with a
+ * path and the spool do not depend on the network namespace. Going back would only cost time.
+ */
+void enter_pod(const char *path, struct passed *passed)
+{
+    struct sockaddr_nl any = {.nl_family = AF_NETLINK};
+    int namespace = open_namespace(path);
+    if (setns(namespace, CLONE_NEWNET) < 0)
+        fail(CNI_IO_FAILURE, "the plugin must run as root with CAP_SYS_ADMIN", "cannot enter CNI_NETNS %.200s: %s", path,
+             strerror(errno));
+    int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (netlink < 0 || bind(netlink, (struct sockaddr *)&any, sizeof any) < 0)
+        fail(CNI_IO_FAILURE, "check the limits of open files on this node", "no netlink socket in CNI_NETNS %.200s: %s",
+             path, strerror(errno));
+    passed->fds[0] = netlink;
+    passed->fds[1] = namespace;
+    memcpy(passed->kinds, "sn", sizeof "sn");
+}
