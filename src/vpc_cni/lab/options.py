@@ -1,0 +1,79 @@
+"""What a lab is asked to be: values that travel from the command line to the daemon. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Network
+
+from vpc_cni.errors import CallerError
+
+MAX_NODES = 100
+SUBNETS = 2
+SUBNET_BITS = 4  # a /16 gives subnets of /20
+
+
+@dataclass(frozen=True, slots=True)
+class LabOptions:
+    """A lab's shape and behaviour at its start.
+
+    Args:
+        env: environment variables of the agents, over the lab's own.
+        agents: start an agent on each node; without, nodes are bare instances.
+        supervise: restart an agent that died.
+        link_delay_seconds: from an attach call until the link is in the node; `packet_delay_seconds` from then until
+            packets pass.
+        attach_seconds: how long EC2 reports ``attaching``.
+        describe_lag_seconds: how old EC2's describe answers are; likewise metadata.
+        latency_seconds: of EC2 calls, by operation name or pattern.
+        seed: the same seed and the same calls give the same addresses and ids.
+    """
+
+    name: str = "default"
+    nodes: int = 2
+    instance_type: str = "t3.medium"
+    env: Mapping[str, str] = field(default_factory=dict)
+    vpc_cidr: str = "10.0.0.0/16"
+    agents: bool = True
+    supervise: bool = True
+    link_delay_seconds: float = 0.0
+    packet_delay_seconds: float = 0.0
+    attach_seconds: float = 0.0
+    detach_seconds: float = 0.0
+    describe_lag_seconds: float = 0.0
+    metadata_lag_seconds: float = 0.0
+    latency_seconds: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.nodes <= MAX_NODES:
+            raise CallerError(f"{self.nodes} nodes are not possible", hint=f"choose 0 to {MAX_NODES}")
+        self.subnets()
+
+    def cidr(self) -> IPv4Network:
+        """Return the VPC's block.
+
+        Raises:
+            CallerError: not an IPv4 network of /16 to /24.
+        """
+        try:
+            cidr = IPv4Network(self.vpc_cidr)
+        except ValueError as err:
+            raise CallerError(f'"{self.vpc_cidr}" is not an IPv4 network', hint="for example 10.0.0.0/16") from err
+        if not 16 <= cidr.prefixlen <= 24:
+            raise CallerError(f"{cidr} is not a usable VPC block", hint="choose /16 to /24")
+        return cidr
+
+    def subnets(self) -> tuple[IPv4Network, ...]:
+        """Return the blocks of the subnets, one for each zone that the lab uses."""
+        cidr = self.cidr()
+        return tuple(cidr.subnets(prefixlen_diff=SUBNET_BITS))[:SUBNETS]
+
+
+def encode_options(options: LabOptions) -> str:
+    return json.dumps(asdict(options))
+
+
+def parse_options(text: str) -> LabOptions:
+    """Read what ``encode_options`` wrote."""
+    document: dict[str, object] = json.loads(text)
+    return LabOptions(**document)  # type: ignore[arg-type]
