@@ -7,6 +7,7 @@ Standard library only, and no other module of this project: the build hook loads
 
 import argparse
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +37,7 @@ class BuildError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """A command that compiles and links C for one architecture; ``name`` goes into the stamp."""
+    """A command that compiles and links C for one architecture; ``name`` has its version and goes into the stamp."""
 
     name: str
     command: tuple[str, ...]
@@ -50,10 +52,11 @@ def find_compiler(arch: str) -> Compiler:
     """Choose a compiler for ``arch``. Raises BuildError when there is none."""
     if importlib.util.find_spec("ziglang") is not None:
         command = (sys.executable, "-m", "ziglang", "cc", "-target", f"{arch}-linux-musl")
-        return Compiler("ziglang", command)
+        return Compiler(f"ziglang {importlib.metadata.version('ziglang')}", command)
     gcc = shutil.which("gcc")
     if gcc is not None and arch == platform.machine():
-        return Compiler("gcc", (gcc,))
+        version = subprocess.run((gcc, "-dumpfullversion"), capture_output=True, text=True, check=True).stdout
+        return Compiler(f"gcc {version.strip()}", (gcc,))
     raise BuildError(f"no C compiler for {arch}: pip install ziglang (or, for this machine alone, apt install gcc)")
 
 
@@ -109,20 +112,17 @@ def ensure_plugin(arch: str, *, version: str, bin_directory: Path = BIN_DIRECTOR
 
 def read_version() -> str:
     """Return the project's version from its metadata, or from pyproject.toml in a tree that is not installed."""
-    import tomllib  # noqa: PLC0415 - only needed by the command below
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-
     try:
-        return version("vpc-cni")
-    except PackageNotFoundError:
+        return importlib.metadata.version("vpc-cni")
+    except importlib.metadata.PackageNotFoundError:
         project = SOURCE_DIRECTORY.parents[2] / "pyproject.toml"
         return str(tomllib.loads(project.read_text())["project"]["version"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build for the named architectures, by default for all."""
-    parser = argparse.ArgumentParser(prog="python -m vpc_cni.plugin.build", description=__doc__.splitlines()[0])
-    parser.add_argument("arch", nargs="*", choices=[*ARCHITECTURES, []], help="default: all")
+    parser = argparse.ArgumentParser(prog="python -m vpc_cni.plugin.build", description="Build the plugin aws-cni.")
+    parser.add_argument("--arch", action="append", choices=ARCHITECTURES, help="may be repeated; default: all")
     for arch in parser.parse_args(arguments).arch or ARCHITECTURES:
         try:
             path = ensure_plugin(arch, version=read_version())
