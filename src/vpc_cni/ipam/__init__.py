@@ -4,7 +4,19 @@ Nothing here does I/O, reads a clock or looks at the environment. The agent owns
 """
 
 from vpc_cni.ipam.capacity import Capacity, plan_capacity
+from vpc_cni.ipam.checkpoint import Checkpoint, CheckpointEntry, decode_checkpoint, encode_checkpoint
+from vpc_cni.ipam.journal import (
+    Damage,
+    DamageKind,
+    JournalRead,
+    encode_header,
+    encode_record,
+    encode_records,
+    read_journal,
+)
+from vpc_cni.ipam.journal_state import Compaction, JournalledAdd, JournalState, compact, fold, is_worth_compacting
 from vpc_cni.ipam.limits import InstanceLimits, NetworkCard, find_limits, iter_limits
+from vpc_cni.ipam.ownership import DetachedEni, LeakDecision, LeakVerdict, Management, classify_eni, judge_leak
 from vpc_cni.ipam.plan import (
     Action,
     Arithmetic,
@@ -20,6 +32,20 @@ from vpc_cni.ipam.plan import (
 )
 from vpc_cni.ipam.planner import plan_pool, summarize
 from vpc_cni.ipam.pool import Pool
+from vpc_cni.ipam.records import (
+    AddAbandoned,
+    AddCommitted,
+    AddIntent,
+    CheckpointWritten,
+    Ec2Intent,
+    Ec2Operation,
+    Ec2Outcome,
+    LinkGone,
+    Quarantined,
+    Record,
+    Released,
+    Resolved,
+)
 from vpc_cni.ipam.states import (
     AddressInfo,
     AddressState,
@@ -34,18 +60,38 @@ from vpc_cni.ipam.states import (
 
 __all__ = [
     "Action",
+    "AddAbandoned",
+    "AddCommitted",
+    "AddIntent",
     "AddressInfo",
     "AddressState",
     "Arithmetic",
     "AssignAddresses",
     "Capacity",
+    "Checkpoint",
+    "CheckpointEntry",
+    "CheckpointWritten",
+    "Compaction",
     "Conditions",
     "CreateEni",
+    "Damage",
+    "DamageKind",
+    "DetachedEni",
+    "Ec2Intent",
+    "Ec2Operation",
+    "Ec2Outcome",
     "EniState",
     "EniView",
     "FreeAddress",
     "Growth",
     "InstanceLimits",
+    "JournalRead",
+    "JournalState",
+    "JournalledAdd",
+    "LeakDecision",
+    "LeakVerdict",
+    "LinkGone",
+    "Management",
     "NetworkCard",
     "Pause",
     "Pool",
@@ -53,13 +99,28 @@ __all__ = [
     "PoolView",
     "Quarantine",
     "QuarantineReason",
+    "Quarantined",
+    "Record",
     "ReleaseEni",
+    "Released",
+    "Resolved",
     "Shortfall",
     "Targets",
     "UnassignAddresses",
+    "classify_eni",
+    "compact",
+    "decode_checkpoint",
+    "encode_checkpoint",
+    "encode_header",
+    "encode_record",
+    "encode_records",
     "find_limits",
+    "fold",
+    "is_worth_compacting",
     "iter_limits",
+    "judge_leak",
     "plan_capacity",
     "plan_pool",
+    "read_journal",
     "summarize",
 ]
