@@ -28,7 +28,7 @@ from vpc_cni.ec2.failures import MALFORMED, OUTCOME_UNKNOWN, UNREACHABLE
 from vpc_cni.errors import CloudError, ConfigurationError
 
 _CHUNK_BYTES = 64 * 1024
-_POOL_CONNECTIONS = 4  # the agent's EC2 threads; more would only be refused by the budget
+_POOL_CONNECTIONS = 16  # more than the agent has threads: a pool that is full warns and throws connections away
 _NEVER_SENT = (ConnectTimeoutError, NewConnectionError, ProxyError, LocationValueError)
 
 
