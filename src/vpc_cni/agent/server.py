@@ -135,15 +135,17 @@ class PluginServer:
     async def _handle(self, request: Request, descriptors: PassedDescriptors, caller: Caller) -> Result:
         try:
             parsed = parse_request(request)
-            for warning in parsed.warnings:
-                _log.warning("%s: %s", parsed.command, warning)
-            return await self._handler(parsed, descriptors, caller)
         except VpcCniError as err:
             self._on_refused(err)
             return encode_error(request.config, err)
+        for warning in parsed.warnings:
+            _log.warning("%s: %s", parsed.command, warning)
+        try:
+            return await self._handler(parsed, descriptors, caller)
+        except VpcCniError as err:
+            return encode_error(request.config, err)
         except Exception as err:
             _log.exception("request failed: a bug", extra={"fields": {"command": request.command}})
-            self._on_refused(err)
             return encode_error(request.config, err)
 
     async def _answer(self, connection: socket.socket, result: Result) -> None:

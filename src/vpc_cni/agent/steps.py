@@ -31,6 +31,7 @@ class Step(enum.StrEnum):
     CREATE_INTENT_WRITTEN = "create-intent-written"
     CREATED = "eni-created"
     CREATE_OUTCOME_WRITTEN = "create-outcome-written"
+    ATTACH_INTENT_WRITTEN = "attach-intent-written"
     ATTACHED = "eni-attached"
     ATTACH_OUTCOME_WRITTEN = "attach-outcome-written"
     LINK_SET_UP = "eni-link-set-up"
@@ -43,8 +44,9 @@ class Step(enum.StrEnum):
     UNASSIGN_OUTCOME_WRITTEN = "unassign-outcome-written"
     DETACH_INTENT_WRITTEN = "detach-intent-written"
     DETACHED = "eni-detached"
-    DELETED = "eni-deleted"
     DETACH_OUTCOME_WRITTEN = "detach-outcome-written"
+    DELETED = "eni-deleted"
+    DELETE_OUTCOME_WRITTEN = "delete-outcome-written"
 
 
 Reach = Callable[[Step], None]

@@ -96,14 +96,19 @@ class WaitingLane:
             served += 1
         return served
 
-    def growth_failed(self, error: CapacityError, now: float, *, can_be_freed: bool) -> None:
-        """Tell every waiter why growth failed; without anything that a DEL could free they stop waiting now."""
-        for waiter in list(self._waiters.values()):
-            waiter.reason = error
+    def growth_failed(self, error: CapacityError, now: float, *, unmet: int, can_be_freed: bool) -> None:
+        """Tell the last ``unmet`` waiters why no address comes for them; the others are still covered.
+
+        Args:
+            can_be_freed: a pod or a cooling address exists, so a DEL or time may help; otherwise they stop waiting now.
+        """
+        unserved = [waiter for waiter in self._waiters.values() if not waiter.ready.done()]
+        for waiter in unserved[max(0, len(unserved) - unmet) :]:
             if waiter.failed_since is None:
                 waiter.failed_since = now
-            waiter.on_progress(str(error))
-            if not can_be_freed and not waiter.ready.done():
+                waiter.on_progress(str(error))
+            waiter.reason = error
+            if not can_be_freed:
                 waiter.ready.set_exception(error)
 
     def growth_recovered(self) -> None:

@@ -1,0 +1,89 @@
+"""Writes the reference's ``ipam.json``, so that it can take the node over at any time.
+
+Off the hot path: changes only raise a flag; the file follows at most a second later, written by a worker thread. The
+journal remembers the digest of what we wrote, so that a start notices when someone else wrote the file since.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from vpc_cni.agent.journal_file import JournalFile
+from vpc_cni.agent.steps import Reach, Step
+from vpc_cni.errors import HostError
+from vpc_cni.ipam.checkpoint import digest, encode_checkpoint
+from vpc_cni.ipam.records import CheckpointWritten
+from vpc_cni.model import Allocation
+
+_log = logging.getLogger(__name__)
+_DELAY_SECONDS = 0.5
+_RETRY_SECONDS = 5.0
+
+
+class CheckpointFile:
+    """The file, and the task that keeps it true.
+
+    Args:
+        allocations: what the pool holds now.
+    """
+
+    def __init__(
+        self, path: Path, journal: JournalFile, allocations: Callable[[], tuple[Allocation, ...]], *, reach: Reach
+    ) -> None:
+        self._path = path
+        self._journal = journal
+        self._allocations = allocations
+        self._reach = reach
+        self._changed = asyncio.Event()
+
+    def read(self) -> bytes | None:
+        """Return the file's content; None when there is none.
+
+        Raises:
+            HostError: it exists and cannot be read.
+        """
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as err:
+            raise HostError(f"checkpoint {self._path} cannot be read: {err.strerror}", hint="see its mode") from err
+
+    def mark_changed(self) -> None:
+        """Note that the file is behind; cheap."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write the file whenever it is behind, until cancelled."""
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(_DELAY_SECONDS)
+            self._changed.clear()
+            try:
+                await self.write()
+            except OSError as err:
+                _log.error("checkpoint %s cannot be written: %s", self._path, err)
+                self._changed.set()
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def write(self) -> None:
+        """Write the file now."""
+        content = encode_checkpoint(self._allocations())
+        # The digest first: a kill in between leaves a file that differs from it only in what the journal knows better.
+        await asyncio.get_running_loop().run_in_executor(None, _replace, self._path, content)
+        self._journal.append(CheckpointWritten(digest(content)))
+        self._reach(Step.CHECKPOINT_WRITTEN)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f"{path.name}.tmp")
+    fd = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, content)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(staged, path)

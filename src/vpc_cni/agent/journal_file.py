@@ -1,0 +1,134 @@
+"""The journal on tmpfs: records appended with one write each, compacted in slices while the agent goes on.
+
+tmpfs survives the process and not the node, which is what an allocation does; a write that returned is there for the
+next process whatever happens to this one, so nothing is flushed. The file is owned by one process at a time (the
+agent's lock).
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from vpc_cni.errors import HostError
+from vpc_cni.ipam.journal import JournalRead, encode_header, encode_record, read_journal
+from vpc_cni.ipam.journal_state import Compaction, JournalState, fold, is_worth_compacting
+from vpc_cni.ipam.records import Record
+
+_log = logging.getLogger(__name__)
+_SLICE_FACTS = 64
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def read_boot_id() -> str:
+    """Return the id of this boot of the machine."""
+    return _BOOT_ID.read_text().strip()
+
+
+class JournalFile:
+    """An open journal. Not thread safe: belongs to the loop.
+
+    ``state`` is what all records so far amount to.
+    """
+
+    def __init__(self, path: Path, boot_id: str) -> None:
+        self._path = path
+        self._boot_id = boot_id
+        self._fd = -1
+        self._size = 0
+        self._compaction: Compaction | None = None
+        self._new_fd = -1
+        self.state = JournalState()
+
+    def open(self) -> JournalRead:
+        """Read what is there, cut off what cannot be read, and append from now on.
+
+        A journal of another boot describes a node that is gone: it is replaced. A damaged one is kept beside the new
+        one for inspection.
+
+        Raises:
+            HostError: the file cannot be read or written.
+        """
+        try:
+            data = self._path.read_bytes() if self._path.exists() else b""
+            read = read_journal(data)
+            if not read.is_intact:
+                self._path.replace(self._path.with_suffix(".damaged"))
+            self.state = fold(read.records if read.boot_id == self._boot_id else ())
+            self._rewrite()
+        except OSError as err:
+            raise HostError(
+                f"journal {self._path} cannot be used: {err.strerror}",
+                hint="make its folder a writable tmpfs of root",
+            ) from err
+        return read if read.boot_id in ("", self._boot_id) else JournalRead(read.boot_id, read.version, (), 0)
+
+    def _rewrite(self) -> None:
+        """Start with a compact file, so that damage and torn tails of the past are gone for good."""
+        self._begin_compaction(now=0.0)
+        while self._compaction is not None:
+            self.compact_slice()
+
+    def append(self, record: Record) -> None:
+        """Write one record; when this returns, a successor of this process will read it.
+
+        Raises:
+            HostError: the file system refuses, for example because it is full.
+        """
+        self.state.apply(record)
+        data = encode_record(record)
+        try:
+            os.write(self._fd, data)
+            if self._new_fd >= 0:
+                os.write(self._new_fd, data)
+        except OSError as err:
+            raise HostError(
+                f"journal {self._path} cannot be written: {err.strerror}",
+                hint="free space on the tmpfs below /run; pods cannot start or stop safely without the journal",
+                retryable=True,
+            ) from err
+        self._size += len(data)
+
+    def wants_compaction(self) -> bool:
+        """Whether the file has grown far beyond what it says. O(1)."""
+        return self._compaction is not None or is_worth_compacting(self._size, self.state)
+
+    def compact_slice(self, now: float = 0.0) -> bool:
+        """Do a bounded part of a compaction; return whether more is left.
+
+        Args:
+            now: CLOCK_BOOTTIME seconds; ended cooldowns are left out of the new file.
+        """
+        if self._compaction is None:
+            self._begin_compaction(now)
+        assert self._compaction is not None  # noqa: S101 - set just now
+        data = self._compaction.next_slice(_SLICE_FACTS)
+        if data:
+            os.write(self._new_fd, data)
+            return True
+        self._finish_compaction()
+        return False
+
+    def _begin_compaction(self, now: float) -> None:
+        self._compaction = Compaction(self.state, self._boot_id, now)
+        self._new_fd = os.open(self._staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        # The header must precede records that are appended while slices are still being written.
+        os.write(self._new_fd, self._compaction.next_slice(1) or encode_header(self._boot_id))
+
+    def _finish_compaction(self) -> None:
+        os.replace(self._staged, self._path)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._new_fd = self._new_fd, -1
+        self._size = os.fstat(self._fd).st_size
+        self._compaction = None
+
+    @property
+    def _staged(self) -> Path:
+        return self._path.with_suffix(".new")
+
+    def close(self) -> None:
+        """Close the file; everything was written already."""
+        for fd in (self._fd, self._new_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._new_fd = -1

@@ -1,0 +1,127 @@
+"""The ledger: every change of who has which address, in the pool and in the journal at once.
+
+Nobody else changes allocations. The order is always: decide (pool), write down (journal), act (kernel or EC2); a
+successor that finds a record without its act repeats or undoes the act.
+"""
+
+import uuid
+from collections.abc import Callable
+from ipaddress import IPv4Address
+
+from vpc_cni.agent.journal_file import JournalFile
+from vpc_cni.agent.steps import Reach, Step
+from vpc_cni.ipam import Pool, QuarantineReason
+from vpc_cni.ipam.records import (
+    AddAbandoned,
+    AddCommitted,
+    AddIntent,
+    Ec2Intent,
+    Ec2Operation,
+    Ec2Outcome,
+    LinkGone,
+    Quarantined,
+    Record,
+    Released,
+    Resolved,
+)
+from vpc_cni.model import Allocation, Cooling, PodIdentity, SandboxKey
+from vpc_cni.netlink.pod import WiredPod
+
+
+class Ledger:
+    """Pool and journal of one node.
+
+    Args:
+        on_change: called after each change of an allocation, for the checkpoint in the reference's format.
+    """
+
+    def __init__(self, pool: Pool, journal: JournalFile, *, reach: Reach, on_change: Callable[[], None]) -> None:
+        self.pool = pool
+        self._journal = journal
+        self._reach = reach
+        self._on_change = on_change
+
+    def assign(
+        self, key: SandboxKey, pod: PodIdentity, host_ifname: str, now: float, wall_ns: int
+    ) -> Allocation | None:
+        """Give ``key`` an address and write the intent; None when no address is free now."""
+        allocation = self.pool.assign(key, pod, now, allocated_at_ns=wall_ns)
+        if allocation is None:
+            return None
+        self._reach(Step.ADD_ASSIGNED)
+        try:
+            self.note(AddIntent.of(allocation, host_ifname))
+        except BaseException:
+            self.pool.abandon(key)
+            raise
+        self._reach(Step.ADD_INTENT_WRITTEN)
+        return allocation
+
+    def commit(self, allocation: Allocation, wired: WiredPod) -> None:
+        """Record that the sandbox's network is complete."""
+        self.note(AddCommitted.of(allocation.key, wired.ifindex, wired.host_mac, wired.container_mac))
+        self._reach(Step.ADD_COMMIT_WRITTEN)
+        self._on_change()
+
+    def abandon(self, key: SandboxKey) -> None:
+        """Take an address back that never reached the kernel."""
+        if self.pool.abandon(key):
+            self.note(AddAbandoned.of(key))
+
+    def release(self, key: SandboxKey, now: float) -> Cooling | None:
+        """End an allocation and start its cooldown; None when there is none."""
+        cooling = self.pool.release(key, now)
+        if cooling is not None:
+            self.note(Released.of(cooling))
+            self._on_change()
+        return cooling
+
+    def link_gone(self, key: SandboxKey) -> None:
+        """Record that the host link of a released sandbox no longer exists."""
+        for address in self.pool.confirm_link_gone(key):
+            self.note(LinkGone.of(key, address))
+
+    def quarantine(self, address: IPv4Address, reason: QuarantineReason, now: float, detail: str) -> None:
+        """Keep an address out of use, and remember it across a restart."""
+        self.note(Quarantined.of(self.pool.quarantine(address, reason, now, detail)))
+
+    def resolve(self, address: IPv4Address) -> None:
+        """Lift a quarantine."""
+        self.pool.resolve(address)
+        self.note(Resolved(address))
+
+    def wired(self, key: SandboxKey) -> AddCommitted | None:
+        """Return what the commit of ``key`` recorded; None when its ADD never completed."""
+        add = self._journal.state.adds.get(key)
+        return add.committed if add is not None else None
+
+    def host_ifname(self, key: SandboxKey) -> str:
+        """Return the name that the host link of ``key`` was made with; empty when there is no such ADD."""
+        add = self._journal.state.adds.get(key)
+        return add.intent.host_ifname if add is not None else ""
+
+    # -- EC2 ------------------------------------------------------------------------------------------------------
+
+    def intend(self, operation: Ec2Operation, *, token: str = "", **details: object) -> str:
+        """Write that EC2 is about to be asked; return the token of the step."""
+        token = token or uuid.uuid4().hex
+        self.note(Ec2Intent(token, operation, **details))  # type: ignore[arg-type]  # checked by the struct's users
+        return token
+
+    def conclude(
+        self, token: str, operation: Ec2Operation, *, eni_id: str, addresses: tuple[IPv4Address, ...] = ()
+    ) -> None:
+        """Write that EC2 has done the step."""
+        self.note(Ec2Outcome(token, operation, done=True, eni_id=eni_id, addresses=addresses))
+
+    def fail(self, token: str, operation: Ec2Operation, *, eni_id: str, error: str) -> None:
+        """Write that EC2 has refused the step: nothing of it needs to be looked for."""
+        self.note(Ec2Outcome(token, operation, done=False, eni_id=eni_id, error=error))
+
+    def note(self, record: Record) -> None:
+        """Append a record.
+
+        Raises:
+            HostError: the journal cannot be written.
+        """
+        self._journal.append(record)

@@ -1,0 +1,118 @@
+"""Between an allocation and the kernel: builds a pod's desired network and hands it to ``netlink``.
+
+Keeps what drift repair must know in step with what is wired, and remembers which links the reaper still has.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import IPv4Address
+
+from vpc_cni.agent.steps import Reach, Step
+from vpc_cni.ipam.records import AddCommitted
+from vpc_cni.model import Allocation, Eni, SandboxKey
+from vpc_cni.netlink.check import check_pod
+from vpc_cni.netlink.identity import derive_mac
+from vpc_cni.netlink.pod import PodPlane, PodWiring, WiredPod
+from vpc_cni.netlink.route_socket import RouteSocket
+
+
+class PodWirer:
+    """Wires and unwires allocations. Belongs to the loop.
+
+    Args:
+        find_eni: the ENI of an id, as the pool knows it.
+    """
+
+    def __init__(
+        self, plane: PodPlane, host: RouteSocket, *, find_eni: Callable[[str], Eni | None], mtu_bytes: int, reach: Reach
+    ) -> None:
+        self._plane = plane
+        self._host = host
+        self._find_eni = find_eni
+        self._mtu_bytes = mtu_bytes
+        self._reach = reach
+        self._reaping: dict[int, SandboxKey] = {}
+
+    def wiring(self, allocation: Allocation, *, host_ifname: str, container_ifname: str, mtu_bytes: int) -> PodWiring:
+        """Return the network that a pod shall have. Pure."""
+        eni = self._find_eni(allocation.eni_id)
+        table = eni.route_table if eni is not None else _table_of(allocation.device_number)
+        return PodWiring(
+            key=allocation.key,
+            address=allocation.address,
+            host_ifname=host_ifname,
+            container_ifname=container_ifname,
+            host_mac=derive_mac(allocation.key, "host"),
+            container_mac=derive_mac(allocation.key, "container"),
+            mtu_bytes=mtu_bytes,
+            route_table=table,
+        )
+
+    def wire(
+        self,
+        allocation: Allocation,
+        *,
+        host_ifname: str,
+        container_ifname: str,
+        mtu_bytes: int,
+        netlink_fd: int,
+        netns_fd: int,
+    ) -> WiredPod:
+        """Make the pod's network.
+
+        Args:
+            netlink_fd: route socket opened inside the pod; closed here in every case.
+            netns_fd: the pod's namespace; stays the caller's.
+
+        Raises:
+            KernelError: the kernel refused; what was made is undone.
+        """
+        wiring = self.wiring(
+            allocation, host_ifname=host_ifname, container_ifname=container_ifname, mtu_bytes=mtu_bytes
+        )
+        with RouteSocket.from_fd(netlink_fd) as pod:
+            return self._plane.wire(
+                wiring, pod=pod, netns_fd=netns_fd, on_host_wired=lambda: self._reach(Step.ADD_HOST_WIRED)
+            )
+
+    def unwire(self, key: SandboxKey, address: IPv4Address, ifindex: int) -> bool:
+        """Remove rules and route at once and leave the link to the reaper; False when there is no link."""
+        waiting = self._plane.unwire(key, address, ifindex)
+        if waiting:
+            self._reaping[ifindex] = key
+        return waiting
+
+    def check(self, allocation: Allocation, wired: AddCommitted, container_ifname: str, netlink_fd: int) -> list[str]:
+        """Compare the pod's network with what it shall be; return what differs, in words."""
+        link = self._host.find_link(ifindex=wired.host_ifindex)
+        if link is None:
+            RouteSocket.from_fd(netlink_fd).close()
+            return [f"host link {wired.host_ifindex} is missing"]
+        wiring = self.wiring(
+            allocation, host_ifname=link.name, container_ifname=container_ifname, mtu_bytes=link.mtu_bytes
+        )
+        with RouteSocket.from_fd(netlink_fd) as pod:
+            return check_pod(wiring, host=self._host, pod=pod)
+
+    def take_gone(self, ifindexes: Sequence[int]) -> Iterator[SandboxKey]:
+        """Translate the reaper's report: the sandboxes whose links no longer exist."""
+        for ifindex in ifindexes:
+            key = self._reaping.pop(ifindex, None)
+            if key is not None:
+                yield key
+
+
+def _table_of(device_number: int) -> int:
+    """Routing table of an ENI that is gone from the pool; its rules still name it."""
+    return device_number + 1 if device_number > 0 else 254
+
+
+def report_gone(
+    loop: asyncio.AbstractEventLoop, on_gone: Callable[[Sequence[int]], None]
+) -> Callable[[Sequence[int]], None]:
+    """Return a reaper callback that runs ``on_gone`` on the loop."""
+
+    def gone(ifindexes: Sequence[int]) -> None:
+        loop.call_soon_threadsafe(on_gone, list(ifindexes))
+
+    return gone

@@ -1,0 +1,319 @@
+"""What the plugin asks for: ADD, DEL, CHECK, STATUS and GC of pod networks.
+
+The hot path of the agent. Everything between an address being chosen and its pod being wired happens in one turn of
+the loop, without an await, so no other request sees a half-made pod. An ADD without an address waits in a lane of
+its own; a DEL never waits.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Histogram
+
+from vpc_cni.agent.growth import Grower
+from vpc_cni.agent.ledger import Ledger
+from vpc_cni.agent.metrics import AgentMetrics
+from vpc_cni.agent.pod_plane import PodWirer
+from vpc_cni.agent.server import Caller
+from vpc_cni.agent.steps import Reach, Step
+from vpc_cni.agent.waiting import Waiter, WaitingLane
+from vpc_cni.errors import CallerError, CapacityError, CniCode, HostError, Shortage, VpcCniError
+from vpc_cni.model import Allocation, SandboxKey, host_veth_name
+from vpc_cni.rpc.cni import CniRequest, Command, add_result, encode_success
+from vpc_cni.rpc.descriptors import NETLINK_SOCKET, PassedDescriptors
+from vpc_cni.rpc.messages import Result
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PodOptions:
+    """Settings of pod networks."""
+
+    veth_prefix: str
+    add_wait_seconds: float
+
+
+class PodNetworks:
+    """Serves the plugin's requests.
+
+    Args:
+        why_not_ready: reasons why ADDs cannot be served, empty when they can.
+        clock: CLOCK_BOOTTIME seconds.
+        wall_ns: unix time in nanoseconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        wirer: PodWirer,
+        lane: WaitingLane,
+        grower: Grower,
+        metrics: AgentMetrics,
+        options: PodOptions,
+        why_not_ready: Callable[[], list[str]],
+        clock: Callable[[], float],
+        wall_ns: Callable[[], int],
+        reach: Reach,
+    ) -> None:
+        self._ledger = ledger
+        self._wirer = wirer
+        self._lane = lane
+        self._grower = grower
+        self._metrics = metrics
+        self._options = options
+        self._why_not_ready = why_not_ready
+        self._clock = clock
+        self._wall_ns = wall_ns
+        self._reach = reach
+        self._timer: asyncio.TimerHandle | None = None
+        self._phases_add = {phase: metrics.add_seconds.labels(phase) for phase in ("assign", "wait", "wire", "total")}
+        self._phases_del = {phase: metrics.del_seconds.labels(phase) for phase in ("unwire", "total")}
+
+    async def handle(self, request: CniRequest, descriptors: PassedDescriptors, caller: Caller) -> Result:
+        """Serve one request; errors of the tree become the specification's error object at the server's border."""
+        match request.command:
+            case Command.ADD:
+                return await self._count_add(request, descriptors, caller)
+            case Command.DEL:
+                return self._del(request)
+            case Command.CHECK:
+                return self._check(request, descriptors)
+            case Command.STATUS:
+                return self._status()
+            case Command.GC:
+                return self._gc(request)
+
+    # -- ADD ------------------------------------------------------------------------------------------------------
+
+    async def _count_add(self, request: CniRequest, descriptors: PassedDescriptors, caller: Caller) -> Result:
+        started = self._clock()
+        self._metrics.adds.inc()
+        try:
+            result = await self._add(request, descriptors, caller)
+        except VpcCniError as err:
+            self._metrics.add_failures.labels(str(int(err.cni_code))).inc()
+            _log.error("ADD failed: %s", err, extra={"fields": {"sandbox": str(request.key), "pod": str(request.pod)}})
+            raise
+        self._phases_add["total"].observe(self._clock() - started)
+        return result
+
+    async def _add(self, request: CniRequest, descriptors: PassedDescriptors, caller: Caller) -> Result:
+        if descriptors.netlink_socket is None or descriptors.namespace is None:
+            raise CallerError(
+                "ADD without the pod's namespace", hint="update the aws-cni plugin on this node: it must pass it"
+            )
+        with self._timed(self._phases_add["assign"]):
+            allocation = self._assign_now(request)
+        if allocation is None:
+            with self._timed(self._phases_add["wait"]):
+                allocation = await self._wait_for_address(request, caller)
+        with self._timed(self._phases_add["wire"]):
+            host_ifname = self._wire(request, allocation, descriptors)
+        self._grower.nudge()
+        return encode_success(
+            add_result(
+                request,
+                host_ifname=host_ifname,
+                address=allocation.address,
+                device_number=allocation.device_number,
+            )
+        )
+
+    def _assign_now(self, request: CniRequest) -> Allocation | None:
+        """Give an address unless others wait for one already; a repeated ADD gets what it has."""
+        held = self._ledger.pool.get(request.key)
+        if held is not None:
+            return held
+        if len(self._lane):
+            return None
+        return self._ledger.assign(request.key, request.pod, self._host_ifname(request), self._clock(), self._wall_ns())
+
+    def _host_ifname(self, request: CniRequest) -> str:
+        return host_veth_name(self._options.veth_prefix, request.pod, request.key)
+
+    def _wire(self, request: CniRequest, allocation: Allocation, descriptors: PassedDescriptors) -> str:
+        """Make the pod's network; on failure the address goes back and what was made is undone."""
+        if self._ledger.pool.get(request.key) != allocation:
+            raise CapacityError(f"ADD of {request.key} was overtaken by its DEL", shortage=Shortage.STOPPING)
+        netlink_fd, netns_fd = descriptors.take(NETLINK_SOCKET), descriptors.namespace
+        assert netlink_fd is not None  # noqa: S101 - checked at the start of the ADD
+        assert netns_fd is not None  # noqa: S101
+        host_ifname = self._host_ifname(request)
+        try:
+            wired = self._wirer.wire(
+                allocation,
+                host_ifname=host_ifname,
+                container_ifname=request.ifname,
+                mtu_bytes=request.config.mtu_bytes,
+                netlink_fd=netlink_fd,
+                netns_fd=netns_fd,
+            )
+        except VpcCniError:
+            self._release(request.key, self._clock())
+            raise
+        self._reach(Step.ADD_WIRED)
+        self._ledger.commit(allocation, wired)
+        return host_ifname
+
+    # -- waiting --------------------------------------------------------------------------------------------------
+
+    async def _wait_for_address(self, request: CniRequest, caller: Caller) -> Allocation:
+        """Queue for an address until it is there, nobody wants it any more, or waiting is over."""
+        self._metrics.no_address.inc()
+        now = self._clock()
+        deadline = min(caller.deadline, now + self._options.add_wait_seconds)
+        waiter = Waiter(request.key, request.pod, now, deadline, on_progress=caller.progress)
+        self._lane.enter(waiter)
+        caller.progress("waiting for an address")
+        self._grower.nudge()
+        self._arm_timer()
+        gone = asyncio.ensure_future(caller.gone())
+        try:
+            waited: set[asyncio.Future[Any]] = {waiter.ready, gone}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if not waiter.ready.done():
+                raise CallerError(f"the plugin of {request.key} is gone", cni_code=CniCode.TRY_AGAIN_LATER)
+            return waiter.ready.result()
+        finally:
+            gone.cancel()
+            self._leave_lane(waiter)
+
+    def _leave_lane(self, waiter: Waiter) -> None:
+        """Forget a waiter; what nobody consumed of it must not be lost."""
+        self._lane.leave(waiter)
+        if not waiter.ready.done():
+            waiter.ready.cancel()
+        self._grower.nudge()
+
+    def serve_waiters(self) -> None:
+        """Hand out whatever addresses are free now, in order; called whenever some may have become free."""
+        if len(self._lane):
+            self._lane.serve(self._assign_waiter)
+            self._arm_timer()
+
+    def _assign_waiter(self, waiter: Waiter) -> Allocation | None:
+        host_ifname = host_veth_name(self._options.veth_prefix, waiter.pod, waiter.key)
+        return self._ledger.assign(waiter.key, waiter.pod, host_ifname, self._clock(), self._wall_ns())
+
+    def _arm_timer(self) -> None:
+        """Look again when the next cooldown ends or the next waiter gives up."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self._clock()
+        moments = (self._lane.expire(now), self._ledger.pool.next_ready_at(now) if len(self._lane) else None)
+        upcoming = min((at for at in moments if at is not None), default=None)
+        if upcoming is not None:
+            delay = max(0.001, upcoming - now)
+            self._timer = asyncio.get_running_loop().call_later(delay, self.serve_waiters)
+
+    # -- DEL ------------------------------------------------------------------------------------------------------
+
+    def _del(self, request: CniRequest) -> Result:
+        started = self._clock()
+        self.delete(request.key, started, reason="PodDeleted")
+        self._phases_del["total"].observe(self._clock() - started)
+        return encode_success()
+
+    def delete(self, key: SandboxKey, at: float, *, reason: str) -> bool:
+        """End a pod network. Succeeds when there is none (any more).
+
+        Args:
+            at: CLOCK_BOOTTIME seconds of the DEL; in the past for one that was recorded while the agent was away.
+
+        Returns:
+            Whether the sandbox had an address.
+        """
+        self._metrics.dels.labels(reason).inc()
+        self._lane.cancel(key, "its DEL came")
+        with self._timed(self._phases_del["unwire"]):
+            found = self._release(key, at)
+        self._grower.nudge()
+        return found
+
+    def _release(self, key: SandboxKey, at: float) -> bool:
+        wired = self._ledger.wired(key)
+        cooling = self._ledger.release(key, at)
+        if cooling is None:
+            return False
+        self._reach(Step.DEL_WRITTEN)
+        ifindex = wired.host_ifindex if wired is not None else 0
+        if not self._wirer.unwire(key, cooling.address, ifindex):
+            self._link_gone(key)
+        self._reach(Step.DEL_UNWIRED)
+        return True
+
+    def links_gone(self, keys: Iterator[SandboxKey]) -> None:
+        """The reaper has deleted the links of these sandboxes: their addresses may be used again after cooldown."""
+        for key in keys:
+            self._reach(Step.LINK_GONE)
+            self._link_gone(key)
+        self.serve_waiters()
+        self._grower.nudge()
+
+    def _link_gone(self, key: SandboxKey) -> None:
+        self._ledger.link_gone(key)
+        self._reach(Step.LINK_GONE_WRITTEN)
+
+    # -- CHECK, STATUS, GC ----------------------------------------------------------------------------------------
+
+    def _check(self, request: CniRequest, descriptors: PassedDescriptors) -> Result:
+        allocation = self._ledger.pool.get(request.key)
+        wired = self._ledger.wired(request.key)
+        if allocation is None or wired is None:
+            raise CallerError(
+                f"sandbox {request.key} has no network here",
+                hint="the runtime must call ADD first, or DEL and ADD again",
+                cni_code=CniCode.UNKNOWN_CONTAINER,
+            )
+        netlink_fd = descriptors.take(NETLINK_SOCKET)
+        if netlink_fd is None:
+            raise CallerError(f"CHECK of {request.key} without the pod's namespace", hint="see CNI_NETNS")
+        differences = self._wirer.check(allocation, wired, request.ifname, netlink_fd)
+        if differences:
+            raise HostError(
+                f"the network of {request.key} is not as it was made: {'; '.join(differences)}",
+                hint="let the runtime re-create the pod",
+            )
+        return encode_success()
+
+    def _status(self) -> Result:
+        reasons = self._why_not_ready()
+        if reasons:
+            raise HostError(
+                f"the agent does not serve ADDs: {'; '.join(reasons)}",
+                hint="see `vpc-cni node status`",
+                retryable=True,
+            )
+        return encode_success()
+
+    def _gc(self, request: CniRequest) -> Result:
+        """Release every sandbox of the network that the runtime does not list."""
+        valid = request.config.valid_attachments or frozenset()
+        kept = {(each.container_id, each.ifname) for each in valid}
+        network = request.config.network_name
+        stale = [
+            allocation.key
+            for allocation in self._ledger.pool.allocations()
+            if allocation.key.network_name == network
+            and (allocation.key.container_id, allocation.key.ifname) not in kept
+        ]
+        now = self._clock()
+        for key in stale:
+            _log.info("GC releases %s", key)
+            self.delete(key, now, reason="GarbageCollected")
+        return encode_success()
+
+    @contextmanager
+    def _timed(self, histogram: Histogram) -> Iterator[None]:
+        started = self._clock()
+        try:
+            yield
+        finally:
+            histogram.observe(self._clock() - started)
