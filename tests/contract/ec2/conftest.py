@@ -4,6 +4,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
@@ -102,7 +103,8 @@ class ScriptedServer:
         self._listener.close()
         with self._lock:
             for connection in self._open:
-                connection.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # the client has reset it
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def actions(self) -> list[str]:
         return [request.form.get("Action", request.path) for request in self.received]
