@@ -10,6 +10,7 @@ CLONE_NEWNS = 0x00020000  # linux/sched.h
 CLONE_NEWUSER = 0x10000000
 MS_REC = 0x4000  # linux/mount.h
 MS_PRIVATE = 0x40000
+MNT_DETACH = 0x2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -30,6 +31,11 @@ def make_mounts_private() -> None:
 
 def mount_tmpfs(target: Path, options: str) -> None:
     _mount("lab", target, "tmpfs", 0, options)
+
+
+def detach(target: Path) -> None:
+    """Unmount: at once for new users, later for those that still hold it."""
+    _check(_libc.umount2(os.fsencode(target), MNT_DETACH), f"unmount {target}")
 
 
 def _mount(source: str, target: Path, kind: str, flags: int, options: str) -> None:

@@ -90,5 +90,7 @@ class NetnsFolder:
         return opened
 
     def close(self) -> None:
+        """Give up all namespaces and the tmpfs."""
         for name in list(self._open):
             self.delete(name)
+        mounts.detach(self._root)

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -83,17 +84,39 @@ def acquire_lock(paths: LabPaths) -> int:
     """
     try:
         paths.base.mkdir(mode=0o755, parents=True, exist_ok=True)
-        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        while True:
+            descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _lock_now(descriptor, paths)
+            if _is_current(descriptor, paths.lock):
+                return descriptor
+            os.close(descriptor)  # the former holder removed the file between our open and our lock
     except OSError as err:
         raise HostError(f"cannot create {paths.lock}: {err.strerror}", hint="set VPC_CNI_LAB_DIR") from err
+
+
+def release_lock(paths: LabPaths, descriptor: int) -> None:
+    """Give the name free, and remove the file and an empty base folder."""
+    with suppress(OSError):
+        paths.lock.unlink()
+        paths.base.rmdir()
+    os.close(descriptor)
+
+
+def _lock_now(descriptor: int, paths: LabPaths) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as err:
+    except BlockingIOError:
         os.close(descriptor)
         raise CallerError(
             f'lab "{paths.name}" is already up', hint=f"run `vpc-cni lab down --name {paths.name}` or choose a --name"
-        ) from err
-    return descriptor
+        ) from None
+
+
+def _is_current(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def clear_leftovers(paths: LabPaths) -> bool:

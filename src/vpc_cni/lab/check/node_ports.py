@@ -8,6 +8,8 @@ from vpc_cni.lab.fabric.nft import NftSession
 from vpc_cni.netlink.netns import Netns
 
 TABLE = "lab_check"
+# Deleting what may be absent takes two commands in nft of Debian 12: "destroy" came later.
+_REMOVE = f"add table ip {TABLE}\ndelete table ip {TABLE}\n"
 
 
 @contextmanager
@@ -15,10 +17,10 @@ def open_node_ports(netns: Netns, ports: Sequence[NodePort]) -> Iterator[None]:
     """Open ports on a node. The table is gone afterwards; mappings of running connections end with them."""
     session = NftSession.open(netns)
     try:
-        session.run(f"add table ip {TABLE}\ndelete table ip {TABLE}\n" + node_port_rules(ports))
+        session.run(_REMOVE + node_port_rules(ports))
         yield
-        session.run(f"delete table ip {TABLE}\n")
     finally:
+        session.run(_REMOVE)
         session.close()
 
 

@@ -1,0 +1,13 @@
+"""A VPC on one machine: EC2, instance metadata and packets, simulated strictly, in network namespaces.
+
+    with Lab(nodes=2) as lab:
+        pod = lab.add_pod("node-1")
+        assert lab.check().passed
+
+Public: everything listed in ``__all__``. All else is private. Needs root, or a kernel that lets users make namespaces.
+"""
+
+from vpc_cni.lab.client import CheckSummary, EniInfo, Lab, LabFaults, NodeInfo, PodInfo
+from vpc_cni.lab.options import LabOptions
+
+__all__ = ["CheckSummary", "EniInfo", "Lab", "LabFaults", "LabOptions", "NodeInfo", "PodInfo"]

@@ -1,0 +1,270 @@
+"""The whole lab inside the daemon: cloud, wires, nodes, pods and faults, put together and taken apart.
+
+Everything here runs on the daemon's event loop; what blocks (plugin runs, link deletion) has threads of its own.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from vpc_cni.errors import CallerError
+from vpc_cni.lab.cloud import Cloud, CloudSettings, instances, networks
+from vpc_cni.lab.cloud.records import Interface, Subnet
+from vpc_cni.lab.fabric import ENDPOINT_ADDRESS, Fabric, FabricOptions
+from vpc_cni.lab.faces import Faces
+from vpc_cni.lab.faults import FaultBook
+from vpc_cni.lab.namespaces import NetnsFolder
+from vpc_cni.lab.nodes.agent import AgentProcess
+from vpc_cni.lab.nodes.environment import AgentSurroundings, agent_environment, endpoint_url
+from vpc_cni.lab.nodes.node import InstanceFacts, Node, node_runtime, prepare_folders, subnet_interface
+from vpc_cni.lab.nodes.pods import Pod, PodSet
+from vpc_cni.lab.options import LabOptions
+from vpc_cni.lab.paths import LabPaths
+from vpc_cni.lab.wiring import CloudWiring, link_name
+from vpc_cni.plugin import plugin_path
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+
+ROUTER, INTERNET = "router", "internet"
+NODE_ROLE = "lab-node"
+PLUGIN_THREADS = 16
+
+
+class World:
+    """One running lab. Create it before the event loop has other work, `up` it, `down` it.
+
+    Args:
+        folder: an already mounted namespace folder.
+    """
+
+    def __init__(self, options: LabOptions, paths: LabPaths, folder: NetnsFolder) -> None:
+        self.options = options
+        self.paths = paths
+        self.folder = folder
+        self.nodes: dict[str, Node] = {}
+        self._threads = ThreadPoolExecutor(PLUGIN_THREADS, thread_name_prefix="plugin")
+        self._background: set[asyncio.Task[None]] = set()
+        self._pod_numbers = 0
+        self.cloud = Cloud(cloud_settings(options), seed=options.seed)
+        self.fabric = Fabric(folder.create(ROUTER), folder.create(INTERNET), folder.get, fabric_options(options))
+        self.faults = FaultBook(self.cloud, self.fabric)
+        self.faces = Faces(self.cloud, folder, ROUTER)
+        self._wiring = CloudWiring(self.cloud, self.fabric, self._start_namespace, folder.delete, self._later)
+        self._subnets: list[Subnet] = []
+
+    # --- up and down ----------------------------------------------------------------------------------------------
+
+    async def up(self, progress: Progress) -> None:
+        """Build the VPC, start the API servers and the nodes; returns when every agent serves."""
+        self.fabric.start()
+        self._create_vpc()
+        await self._settle()
+        await self.faces.start()
+        progress(f"VPC {self.options.cidr()} with EC2, metadata and STS")
+        for _ in range(self.options.nodes):
+            await self.add_node(progress)
+        await self._wait_for_agents(progress)
+
+    async def down(self) -> None:
+        """End everything that this process started; namespaces end with it."""
+        await asyncio.gather(*(node.agent.discard() for node in self.nodes.values() if node.agent is not None))
+        for node in self.nodes.values():
+            node.pods.abandon()
+        await self.faces.stop()
+        await self.fabric.stop()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self.folder.close()
+
+    # --- nodes ----------------------------------------------------------------------------------------------------
+
+    async def add_node(self, progress: Progress) -> Node:
+        """Start an instance, boot it and start its agent (which may take a while longer to serve)."""
+        number = len(self.nodes) + 1
+        name = f"node-{number}"
+        subnet = self._subnets[(number - 1) % len(self._subnets)]
+        request = instances.simple_request(
+            subnet.subnet_id, self.options.instance_type, role_name=NODE_ROLE, given={"Name": name}
+        )
+        instance = instances.run(self.cloud, request)
+        primary = self.cloud.interfaces_of(instance.instance_id)[0]
+        await self.fabric.wait_for(lambda ports: (port := ports.get(primary.eni_id)) is not None and port.forwarding)
+        node = self._build_node(name, primary, subnet, instance.instance_type)
+        node.boot()
+        self.nodes[name] = node
+        if node.agent is not None:
+            await node.agent.start()
+        progress(f"{name}  {instance.instance_type}  {instance.instance_id}  {primary.primary}")
+        return node
+
+    def node(self, name: str) -> Node:
+        """Return a node by its name or its instance id.
+
+        Raises:
+            CallerError: there is none.
+        """
+        for node in self.nodes.values():
+            if name in (node.name, node.facts.instance_id):
+                return node
+        known = ", ".join(self.nodes) or "none"
+        raise CallerError(f'there is no node "{name}"', hint=f"nodes: {known}")
+
+    def enis_of(self, node: Node) -> list[Interface]:
+        return self.cloud.interfaces_of(node.facts.instance_id)
+
+    def _build_node(self, name: str, primary: Interface, subnet: Subnet, instance_type: str) -> Node:
+        instance_id = primary.attachment.instance_id if primary.attachment else ""
+        paths = self.paths.node(name)
+        prepare_folders(paths, plugin_path)
+        facts = InstanceFacts(
+            instance_id=instance_id,
+            instance_type=instance_type,
+            subnet_id=subnet.subnet_id,
+            primary_link=link_name(0, 0),
+            primary=subnet_interface(primary.primary, subnet.cidr),
+            gateway=subnet.gateway,
+            public_address=primary.public_address,
+        )
+        netns = self.folder.get(instance_id)
+        pods = PodSet(name, netns, self.folder, node_runtime(paths), self._threads)
+        return Node(name, facts, netns, paths, pods, self._build_agent(name, instance_id))
+
+    def _build_agent(self, name: str, instance_id: str) -> AgentProcess | None:
+        if not self.options.agents:
+            return None
+        paths = self.paths.node(name)
+        around = AgentSurroundings(
+            node_name=name,
+            cluster_name=self.options.name,
+            region=self.cloud.settings.region,
+            ec2_endpoint=endpoint_url(ENDPOINT_ADDRESS, self.faces.ec2_port),
+            overrides=self.options.env,
+        )
+        environment = agent_environment(paths, around)
+        return AgentProcess(name, paths, self.folder.path(instance_id), environment, supervise=self.options.supervise)
+
+    async def _wait_for_agents(self, progress: Progress) -> None:
+        agents = [node.agent for node in self.nodes.values() if node.agent is not None]
+
+        async def wait(agent: AgentProcess) -> None:
+            await agent.wait_serving()
+            progress(f"agent of {agent.node_name} serves (pid {agent.pid})")
+
+        async with asyncio.TaskGroup() as group:
+            for agent in agents:
+                group.create_task(wait(agent))
+
+    # --- pods -----------------------------------------------------------------------------------------------------
+
+    async def add_pods(self, node_name: str | None, count: int, name: str | None, progress: Progress) -> list[Pod]:
+        """Add pods to one node, or to all nodes in turn, several at a time.
+
+        Raises:
+            CallerError: no node, or the name is taken.
+            VpcCniError: the first ADD that failed; the others go on and stay.
+        """
+        nodes = [self.node(node_name)] if node_name else list(self.nodes.values())
+        if not nodes:
+            raise CallerError("the lab has no nodes")
+        names = [name] if name else [self._next_pod_name() for _ in range(count)]
+        if name and self.find_pod(name) is not None:
+            raise CallerError(f'pod "{name}" exists')
+
+        async def add(index: int, pod_name: str) -> Pod:
+            pod = await nodes[index % len(nodes)].pods.add(pod_name)
+            progress(f"{pod.name}  {pod.address}  on {pod.node}  {pod.add_milliseconds:.1f} ms")
+            return pod
+
+        done = await asyncio.gather(*(add(i, each) for i, each in enumerate(names)), return_exceptions=True)
+        for outcome in done:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [outcome for outcome in done if isinstance(outcome, Pod)]
+
+    async def delete_pods(self, names: Iterable[str], progress: Progress) -> None:
+        """Delete pods by name.
+
+        Raises:
+            CallerError: one does not exist; none is deleted then.
+        """
+        chosen = [self.pod(name) for name in names]
+
+        async def delete(pod: Pod) -> None:
+            elapsed = await self.nodes[pod.node].pods.delete(pod.name)
+            progress(f"{pod.name} deleted, {elapsed:.1f} ms")
+
+        await asyncio.gather(*map(delete, chosen))
+
+    def pod(self, name: str) -> Pod:
+        pod = self.find_pod(name)
+        if pod is None:
+            raise CallerError(f'there is no pod "{name}"', hint="see `vpc-cni lab pod list`")
+        return pod
+
+    def find_pod(self, name: str) -> Pod | None:
+        return next((pod for node in self.nodes.values() if (pod := node.pods.get(name)) is not None), None)
+
+    def pods(self) -> list[Pod]:
+        return [pod for node in self.nodes.values() for pod in node.pods]
+
+    def eni_of(self, pod: Pod) -> Interface | None:
+        """Return the ENI to which EC2 has assigned the pod's address."""
+        return self.cloud.eni_of_address(self.vpc_id, pod.address)
+
+    def on_secondary_eni(self, pod: Pod) -> bool:
+        eni = self.eni_of(pod)
+        return eni is not None and eni.attachment is not None and eni.attachment.device_index != 0
+
+    def _next_pod_name(self) -> str:
+        while True:
+            self._pod_numbers += 1
+            name = f"pod-{self._pod_numbers}"
+            if self.find_pod(name) is None:
+                return name
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    @property
+    def vpc_id(self) -> str:
+        return self._subnets[0].vpc_id
+
+    def _create_vpc(self) -> None:
+        vpc = networks.create_vpc(self.cloud, self.options.cidr(), given={"Name": f"lab-{self.options.name}"})
+        zones = self.cloud.settings.zones
+        self._subnets = [
+            networks.create_subnet(self.cloud, vpc.vpc_id, cidr, zone=zone, map_public=True)
+            for cidr, zone in zip(self.options.subnets(), zones, strict=False)
+        ]
+
+    def _start_namespace(self, instance_id: str) -> None:
+        self.folder.create(instance_id)
+
+    def _later(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _settle(self) -> None:
+        """Wait for the work that events have started."""
+        while self._background:
+            await asyncio.gather(*self._background)
+
+
+def cloud_settings(options: LabOptions) -> CloudSettings:
+    return replace(
+        CloudSettings(),
+        describe_lag_seconds=options.describe_lag_seconds,
+        metadata_lag_seconds=options.metadata_lag_seconds,
+        attach_seconds=options.attach_seconds,
+        detach_seconds=options.detach_seconds,
+        latency_seconds=dict(options.latency_seconds),
+    )
+
+
+def fabric_options(options: LabOptions) -> FabricOptions:
+    return FabricOptions(
+        link_delay_seconds=options.link_delay_seconds, packet_delay_seconds=options.packet_delay_seconds
+    )
