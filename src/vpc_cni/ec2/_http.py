@@ -60,16 +60,24 @@ class HttpClient:
         timeout_seconds: for connecting, and for each silence of the peer.
         body_limit: bytes; a longer answer is refused.
         now: the clock of deadlines.
+        version: in the user agent; our own when empty.
     """
 
     def __init__(
-        self, *, environ: Mapping[str, str], timeout_seconds: float, body_limit: int, now: Callable[[], float]
+        self,
+        *,
+        environ: Mapping[str, str],
+        timeout_seconds: float,
+        body_limit: int,
+        now: Callable[[], float],
+        version: str = "",
     ) -> None:
         self._proxies = _proxies(environ)
         self._ca_bundle = environ.get("AWS_CA_BUNDLE", "")
         self._timeout_seconds = timeout_seconds
         self._body_limit = body_limit
         self._now = now
+        self._defaults = {"User-Agent": f"vpc-cni/{version or __version__}", "Accept-Encoding": "identity"}
         self._lock = threading.Lock()
         self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
 
@@ -107,7 +115,7 @@ class HttpClient:
             request.method,
             request.url,
             body=request.body,
-            headers={"User-Agent": f"vpc-cni/{__version__}", "Accept-Encoding": "identity", **request.headers},
+            headers={**self._defaults, **request.headers},
             timeout=urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds),
             retries=False,
             redirect=False,

@@ -15,11 +15,11 @@ from vpc_cni.ec2._xml import malformed, parse_answer, parse_error
 from vpc_cni.ec2.budget import Budget, CallKind
 from vpc_cni.ec2.credentials import Credentials, CredentialSource
 from vpc_cni.ec2.endpoints import Endpoint
-from vpc_cni.ec2.failures import MALFORMED, NO_CODE, OWN_BUDGET, STALE_CREDENTIALS_CODES
+from vpc_cni.ec2.failures import MALFORMED, NO_CODE, NO_CREDENTIALS, OWN_BUDGET, STALE_CREDENTIALS_CODES
 from vpc_cni.ec2.observer import OK, CallObserver
 from vpc_cni.ec2.retry import Repeat, RetryPolicy, is_repeatable, next_delay
 from vpc_cni.ec2.timing import Timing
-from vpc_cni.errors import CloudError, ThrottledError
+from vpc_cni.errors import CloudError, ThrottledError, VpcCniError
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ class QueryService:
         return next_delay(self._policy, err, attempt=attempt, chance=self._timing.chance(), remaining_seconds=remaining)
 
     def _attempt(self, operation: Operation, body: bytes, read: Callable[[Element], T], deadline: float) -> T:
-        credentials = self._credentials.current() if self._credentials is not None else None
+        credentials = self._current_credentials(operation)
         try:
             if self._budget is not None:
                 self._budget.acquire(operation.kind, operation.name, deadline)
@@ -114,6 +114,20 @@ class QueryService:
             if self._credentials is not None and credentials is not None and err.code in STALE_CREDENTIALS_CODES:
                 self._credentials.reject(credentials)
             raise
+
+    def _current_credentials(self, operation: Operation) -> Credentials | None:
+        if self._credentials is None:
+            return None
+        try:
+            return self._credentials.current()
+        except VpcCniError as err:
+            # Not passed on as it is: a lost answer of STS is not a lost answer of this operation.
+            raise CloudError(
+                f"{operation.name} not sent: no credentials: {err.message}",
+                operation=operation.name,
+                code=NO_CREDENTIALS,
+                hint=err.hint,
+            ) from err
 
     def _exchange(
         self,

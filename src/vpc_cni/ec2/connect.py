@@ -41,18 +41,26 @@ def connect_ec2(
     timing: Timing,
     observer: CallObserver | None = None,
     call_seconds: float = 60.0,
+    announced_version: str = "",
 ) -> Ec2Access:
     """Return an EC2 client with endpoint, proxies and credentials as the environment names them; sends nothing yet.
 
     Args:
         metadata: source of the instance role, when the environment names no other credentials.
         call_seconds: the longest a call may block, with its waits and retries.
+        announced_version: for the user agent, ``VPC_CNI_VERSION``; our own when empty.
 
     Raises:
         ConfigurationError: an endpoint, proxy or credential variable is malformed.
     """
     watcher = observer or SilentObserver()
-    http = HttpClient(environ=environ, timeout_seconds=http_timeout_seconds, body_limit=_BODY_LIMIT, now=timing.now)
+    http = HttpClient(
+        environ=environ,
+        timeout_seconds=http_timeout_seconds,
+        body_limit=_BODY_LIMIT,
+        now=timing.now,
+        version=announced_version,
+    )
     credentials = credential_source(
         environ=environ, region=region, http=http, metadata=metadata, timing=timing, observer=watcher
     )

@@ -73,7 +73,10 @@ def freshness(credentials: Credentials, fetched_at: float, now: float) -> Freshn
 
 
 def refresh_pause(failures: int, chance: float) -> float:
-    """Return the seconds to leave a failing source alone after so many failures in a row. Pure; full jitter."""
+    """Return the seconds to leave a failing source alone after so many failures in a row. Pure.
+
+    Half of it is chance: nodes that lost STS together do not come back together.
+    """
     ceiling = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** (failures - 1))
     return ceiling * (0.5 + chance / 2)
 
@@ -171,7 +174,7 @@ class RefreshingCredentials:
     def _renew(self) -> _Held:
         """Fetch; the caller holds the lock."""
         try:
-            credentials = self._fetch()
+            held = self._fetch_valid()
         except VpcCniError as err:
             self._failures += 1
             self._last_error = err
@@ -179,16 +182,19 @@ class RefreshingCredentials:
             raise
         self._failures = 0
         self._last_error = None
-        held = _Held(credentials, self._timing.wall_now())
-        if not self._is_usable(held):
-            raise CloudError(
-                f"{self._name} gave credentials that have expired",
-                operation="GetCredentials",
-                code="ExpiredToken",
-                hint="check the clock of this machine",
-            )
         self._held = held
         return held
+
+    def _fetch_valid(self) -> _Held:
+        held = _Held(self._fetch(), self._timing.wall_now())
+        if self._is_usable(held):
+            return held
+        raise CloudError(
+            f"{self._name} gave credentials that have expired",
+            operation="GetCredentials",
+            code="ExpiredToken",
+            hint="check the clock of this machine",
+        )
 
     def _is_fresh(self, held: _Held) -> bool:
         return not held.rejected and self._freshness(held) is Freshness.FRESH

@@ -15,6 +15,7 @@ UNREACHABLE = "Unreachable"  # nothing was sent: the service has not seen the re
 OUTCOME_UNKNOWN = "OutcomeUnknown"  # sent, no answer: the service may have done it
 MALFORMED = "MalformedResponse"  # answered, but not as the service would: may have done it
 OWN_BUDGET = "OwnBudgetExhausted"  # the client-side budget has no token before the deadline
+NO_CREDENTIALS = "NoCredentials"  # nothing was sent: there is nothing to sign with
 STOPPING = "Stopping"  # the agent is going down
 NO_CODE = "NoErrorCode"  # label for an error answer that names none
 
@@ -67,6 +68,7 @@ _GROWTH_SHORTAGES: Mapping[str, Shortage] = MappingProxyType(
         "AttachmentLimitExceeded": Shortage.ENI_LIMIT,
         "NetworkInterfaceLimitExceeded": Shortage.ENI_LIMIT,
         "PrivateIpAddressLimitExceeded": Shortage.ENI_LIMIT,
+        NO_CREDENTIALS: Shortage.DENIED,
         STOPPING: Shortage.STOPPING,
     }
 )

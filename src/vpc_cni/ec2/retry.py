@@ -6,6 +6,7 @@ from enum import Enum
 from vpc_cni.ec2.failures import (
     IDENTITY_PROVIDER_CODES,
     MALFORMED,
+    NO_CREDENTIALS,
     OUTCOME_UNKNOWN,
     OWN_BUDGET,
     SERVER_CODES,
@@ -45,7 +46,7 @@ def is_repeatable(error: CloudError, repeat: Repeat, settling: frozenset[str] = 
         settling: codes that this operation gives while EC2's reads lag behind its writes (an ENI just created is
             not found by the next call); they mean that nothing was done.
     """
-    if error.code in (OWN_BUDGET, STOPPING):
+    if error.code in (OWN_BUDGET, NO_CREDENTIALS, STOPPING):
         return False
     if isinstance(error, ThrottledError) or error.code == UNREACHABLE or error.code in settling:
         return True

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from vpc_cni.ec2.failures import MALFORMED
-from vpc_cni.errors import AccessDeniedError, CloudError, ConfigurationError, HostError, NotFoundError
+from vpc_cni.ec2 import is_outcome_unknown, shortage_of
+from vpc_cni.ec2.failures import MALFORMED, NO_CREDENTIALS
+from vpc_cni.errors import AccessDeniedError, CloudError, Shortage
 
 ROLE = "arn:aws:iam::123456789012:role/aws-node"
 
@@ -118,9 +119,19 @@ def test_a_busy_identity_provider_is_asked_again(server, connect, say, web_ident
 
 def test_a_role_that_does_not_trust_us_is_named(server, connect, say, web_identity):
     server.otherwise = say.error("AccessDenied", 403)
-    with pytest.raises(AccessDeniedError, match="sts:AssumeRoleWithWebIdentity"):
+    with pytest.raises(CloudError, match="sts:AssumeRoleWithWebIdentity") as caught:
         subnets(connect(web_identity))
+    assert (caught.value.operation, caught.value.code) == ("DescribeSubnets", NO_CREDENTIALS)
+    assert shortage_of(caught.value) is Shortage.DENIED
     assert len(server.received) == 1
+
+
+def test_a_lost_answer_of_sts_leaves_no_doubt_about_the_call(server, connect, say, web_identity):
+    server.otherwise = say.hang_up
+    with pytest.raises(CloudError) as caught:
+        connect(web_identity).client.assign_private_ip_addresses(eni_id="eni-1", count=1)
+    assert not is_outcome_unknown(caught.value)
+    assert set(server.actions()) == {"AssumeRoleWithWebIdentity"}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +148,8 @@ def test_an_exchange_that_gives_no_keys_quotes_none(server, connect, say, web_id
     server.otherwise = say.answer(200, body)
     with pytest.raises(CloudError) as caught:
         subnets(connect(web_identity))
-    assert caught.value.code == MALFORMED
+    assert isinstance(caught.value.__cause__, CloudError)
+    assert caught.value.__cause__.code == MALFORMED
     assert "hush" not in str(caught.value)
 
 
@@ -193,19 +205,20 @@ def test_a_container_endpoint_that_gives_no_keys_is_an_error(server, connect, sa
     server.otherwise = say.answer(*reply)
     with pytest.raises(CloudError) as caught:
         subnets(connect(pod_identity))
-    assert caught.value.operation == "ContainerCredentials"
+    assert isinstance(caught.value.__cause__, CloudError)
+    assert caught.value.__cause__.operation == "ContainerCredentials"
     assert "hush" not in str(caught.value)
 
 
 def test_a_missing_token_file_is_named(connect, pod_identity, token_file):
     token_file.unlink()
-    with pytest.raises(HostError, match="AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
+    with pytest.raises(CloudError, match="AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
         subnets(connect(pod_identity))
 
 
 def test_a_token_with_a_line_break_is_not_sent(server, connect, pod_identity, token_file):
     token_file.write_text("a\nX-Evil: b")
-    with pytest.raises(ConfigurationError, match="line break"):
+    with pytest.raises(CloudError, match="line break"):
         subnets(connect(pod_identity))
     assert server.received == []
 
@@ -253,5 +266,5 @@ def test_an_instance_role_that_cannot_be_assumed_is_an_error(server, connect, sa
 def test_an_instance_without_a_role_is_told_what_to_do(server, connect, say, instance):
     server.otherwise = say.answer(404)
     server.steps = [say.answer(200, "session")]
-    with pytest.raises(NotFoundError, match="instance profile"):
+    with pytest.raises(CloudError, match="instance profile"):
         subnets(connect(instance))

@@ -262,3 +262,8 @@ def test_a_proxy_is_used_for_ec2_and_bypassed_by_no_proxy(server, connect, say):
         connect({**keys, "HTTP_PROXY": proxy, "NO_PROXY": ".test.invalid"}).client.describe_subnets(ids=["subnet-1"])
     assert caught.value.code == UNREACHABLE
     assert len(server.received) == 1
+
+
+def test_the_announced_version_is_in_the_user_agent(server, connect):
+    connect(announced_version="v1.16.2").client.describe_subnets(ids=["subnet-1"])
+    assert server.received[0].headers["user-agent"] == "vpc-cni/v1.16.2"
