@@ -5,6 +5,7 @@ Nothing here does I/O, reads a clock or looks at the environment. The agent owns
 
 from vpc_cni.ipam.capacity import Capacity, plan_capacity
 from vpc_cni.ipam.checkpoint import Checkpoint, CheckpointEntry, decode_checkpoint, encode_checkpoint
+from vpc_cni.ipam.doubts import Review, apply_review, review_quarantines
 from vpc_cni.ipam.journal import (
     Damage,
     DamageKind,
@@ -32,6 +33,16 @@ from vpc_cni.ipam.plan import (
 )
 from vpc_cni.ipam.planner import plan_pool, summarize
 from vpc_cni.ipam.pool import Pool
+from vpc_cni.ipam.reconcile import Reconciliation, reconcile, restore_pool
+from vpc_cni.ipam.recorded import (
+    Claim,
+    KernelLink,
+    KernelView,
+    Recorded,
+    parse_alias,
+    recorded_in_checkpoint,
+    recorded_in_journal,
+)
 from vpc_cni.ipam.records import (
     AddAbandoned,
     AddCommitted,
@@ -57,6 +68,7 @@ from vpc_cni.ipam.states import (
     Quarantine,
     QuarantineReason,
 )
+from vpc_cni.ipam.sync import PoolSync, apply_sync, plan_sync
 
 __all__ = [
     "Action",
@@ -71,6 +83,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointEntry",
     "CheckpointWritten",
+    "Claim",
     "Compaction",
     "Conditions",
     "CreateEni",
@@ -88,6 +101,8 @@ __all__ = [
     "JournalRead",
     "JournalState",
     "JournalledAdd",
+    "KernelLink",
+    "KernelView",
     "LeakDecision",
     "LeakVerdict",
     "LinkGone",
@@ -96,17 +111,23 @@ __all__ = [
     "Pause",
     "Pool",
     "PoolPlan",
+    "PoolSync",
     "PoolView",
     "Quarantine",
     "QuarantineReason",
     "Quarantined",
+    "Reconciliation",
     "Record",
+    "Recorded",
     "ReleaseEni",
     "Released",
     "Resolved",
+    "Review",
     "Shortfall",
     "Targets",
     "UnassignAddresses",
+    "apply_review",
+    "apply_sync",
     "classify_eni",
     "compact",
     "decode_checkpoint",
@@ -119,8 +140,15 @@ __all__ = [
     "is_worth_compacting",
     "iter_limits",
     "judge_leak",
+    "parse_alias",
     "plan_capacity",
     "plan_pool",
+    "plan_sync",
     "read_journal",
+    "reconcile",
+    "recorded_in_checkpoint",
+    "recorded_in_journal",
+    "restore_pool",
+    "review_quarantines",
     "summarize",
 ]

@@ -62,6 +62,11 @@ class JournalState:
     loose_enis: dict[str, str] = field(default_factory=dict)
     quarantines: dict[IPv4Address, Quarantined] = field(default_factory=dict)
     checkpoint_digest: str = ""
+    previous_checkpoint_digest: str = ""
+
+    def wrote_checkpoint(self, digest: str) -> bool:
+        """Whether a checkpoint with this digest is ours: the digest is recorded before the file is replaced."""
+        return digest in (self.checkpoint_digest, self.previous_checkpoint_digest)
 
     def apply(self, record: Record) -> None:
         """Take one record in. Cost does not depend on how much the state holds."""
@@ -128,7 +133,8 @@ class Compaction:
         quarantined: tuple[IPv4Address, ...],
     ) -> Iterator[tuple[Record, ...]]:
         """Describe what there was at the start, each fact as it is when its turn comes."""
-        yield (CheckpointWritten(self._state.checkpoint_digest),)
+        digests = (self._state.previous_checkpoint_digest, self._state.checkpoint_digest)
+        yield tuple(CheckpointWritten(digest) for digest in digests)
         yield from (self._describe_add(key) for key in keys)
         yield from (self._describe_cooling(address) for address in cooling)
         yield from (self._describe_ec2(name) for name in ec2)
@@ -210,6 +216,7 @@ def _apply_resolved(state: JournalState, record: Resolved) -> None:
 
 
 def _apply_checkpoint(state: JournalState, record: CheckpointWritten) -> None:
+    state.previous_checkpoint_digest = state.checkpoint_digest
     state.checkpoint_digest = record.digest
 
 

@@ -14,6 +14,7 @@ the one whose cooldown ended longest ago, so that the rest of the cluster has th
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -30,6 +31,9 @@ from vpc_cni.ipam.states import (
     QuarantineReason,
 )
 from vpc_cni.model import Allocation, Cooling, Eni, PodIdentity, SandboxKey
+
+# How long a removal is remembered, so that a late answer of EC2 does not bring the address back.
+REMOVAL_MEMORY_SECONDS = 120.0
 
 
 class Pool:
@@ -48,6 +52,7 @@ class Pool:
         # Cooldowns whose link is gone: (until, number, address). Items may be stale; Entry.ready_at() is the truth.
         self._cooldowns: list[tuple[float, int, IPv4Address]] = []
         self._growths: dict[str, Growth] = {}
+        self._removed_at: dict[IPv4Address | str, float] = {}
 
     # -- ADD and DEL ----------------------------------------------------------------------------------------------
 
@@ -173,6 +178,32 @@ class Pool:
         slot = self._slots.get(eni_id)
         return slot.state if slot is not None else None
 
+    def eni_ids(self) -> tuple[str, ...]:
+        """Return the ids of all ENIs in the order in which they joined."""
+        return tuple(self._slots)
+
+    def known_since(self, eni_id: str) -> float | None:
+        """Return when the ENI was added."""
+        slot = self._slots.get(eni_id)
+        return slot.since if slot is not None else None
+
+    def addresses_of(self, eni_id: str) -> tuple[IPv4Address, ...]:
+        """Return the secondary addresses of an ENI, in any state; empty for an unknown one."""
+        slot = self._slots.get(eni_id)
+        return tuple(slot.addresses) if slot is not None else ()
+
+    def is_settled_at(self, address: IPv4Address, asked_at: float) -> bool:
+        """Return whether an answer of EC2 to a question asked at ``asked_at`` must list the address.
+
+        False for one that was added later, and for one whose release is under way.
+        """
+        entry = self._entries.get(address)
+        return entry is not None and entry.added_at < asked_at and not isinstance(entry.holder, Releasing)
+
+    def was_removed_since(self, what: IPv4Address | str, moment: float) -> bool:
+        """Return whether the address (or ENI id) was given back after ``moment``; remembered for two minutes."""
+        return self._removed_at.get(what, -math.inf) > moment
+
     def addresses(self) -> Iterator[AddressInfo]:
         """Describe every address for status pages; O(n)."""
         return (_describe(entry) for entry in self._entries.values())
@@ -201,6 +232,7 @@ class Pool:
             The addresses that are new here, in the given order.
         """
         slot = self._slot(eni_id)
+        self._removed_at.pop(eni_id, None)
         return tuple(address for address in addresses if self._add_address(slot, address, now))
 
     def remove_addresses(self, addresses: Iterable[IPv4Address], now: float) -> None:
@@ -213,6 +245,7 @@ class Pool:
             entry = self._entries.get(address)
             if entry is not None:
                 self._detach_entry(entry, now)
+                self._remember_removal(address, now)
 
     def remove_eni(self, eni_id: str, now: float) -> None:
         """Forget an ENI that EC2 has detached, and its addresses as ``remove_addresses`` does. Unknown: no effect."""
@@ -220,6 +253,7 @@ class Pool:
         if slot is None:
             return
         self.remove_addresses(tuple(slot.addresses), now)
+        self._remember_removal(eni_id, now)
         del self._slots[eni_id]
 
     def set_eni_state(self, eni_id: str, state: EniState) -> None:
@@ -369,6 +403,7 @@ class Pool:
 
     def _add_address(self, slot: EniSlot, address: IPv4Address, now: float) -> bool:
         entry = self._entry_or_new(address, now)
+        self._removed_at.pop(address, None)
         if entry.slot is slot:
             return False
         previous, entry.added_at = entry.slot, now
@@ -389,6 +424,14 @@ class Pool:
             self.quarantine(entry.address, QuarantineReason.NOT_IN_EC2, now, f"EC2 no longer lists it on {eni_id}")
         elif not isinstance(entry.holder, Cooling):
             del self._entries[entry.address]
+
+    def _remember_removal(self, what: IPv4Address | str, now: float) -> None:
+        removed = self._removed_at
+        removed.pop(what, None)
+        removed[what] = now
+        # Kept in order of time, so what is old enough to forget comes first.
+        while removed[oldest := next(iter(removed))] <= now - REMOVAL_MEMORY_SECONDS:
+            del removed[oldest]
 
     def _slot(self, eni_id: str) -> EniSlot:
         slot = self._slots.get(eni_id)

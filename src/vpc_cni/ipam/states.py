@@ -41,13 +41,19 @@ class EniState(enum.StrEnum):
 
 
 class QuarantineReason(enum.StrEnum):
-    """Why an address is neither handed out nor given back."""
+    """Why an address is neither handed out nor given back.
+
+    ``NOT_IN_EC2``: a pod uses it, EC2 does not list it. ``OTHER_ENI``: a pod uses it through an ENI on which EC2 does
+    not list it. ``UNKNOWN_OWNER``: a link serves it for nobody known. ``TWO_OWNERS``: several sandboxes use it.
+    ``UNKNOWN_PAST``: a pod may have had it a moment ago; over after one cooldown. ``KERNEL_REFUSED``: rules or routes
+    of it could not be removed.
+    """
 
     NOT_IN_EC2 = "NotInEc2"
     OTHER_ENI = "OtherEni"
     UNKNOWN_OWNER = "UnknownOwner"
     TWO_OWNERS = "TwoOwners"
-    JOURNAL_DAMAGED = "JournalDamaged"
+    UNKNOWN_PAST = "UnknownPast"
     KERNEL_REFUSED = "KernelRefused"
 
 
