@@ -5,9 +5,9 @@ from ipaddress import IPv4Interface
 
 from vpc_cni.netlink.messages import describe_rule
 from vpc_cni.netlink.objects import ANY_IPV4, Link, Neighbour, Route
-from vpc_cni.netlink.pod import GATEWAY, GATEWAY_NETWORK, PodWiring, pod_rules
 from vpc_cni.netlink.route_socket import RouteSocket
 from vpc_cni.netlink.uapi import Scope
+from vpc_cni.netlink.wiring import GATEWAY, GATEWAY_NETWORK, PodWiring, pod_rules
 
 
 def check_pod(wiring: PodWiring, *, host: RouteSocket, pod: RouteSocket) -> list[str]:
@@ -29,7 +29,7 @@ def _check_host(wiring: PodWiring, host: RouteSocket) -> Iterator[str]:
         yield f'host link {link.name} belongs to sandbox "{link.alias}"'
     yield from _check_link(link, wiring)
     route = Route(wiring.network, oif=link.ifindex, scope=Scope.LINK)
-    if _plain(route) not in map(_plain, host.list_routes(table=route.table)):
+    if route.path not in [present.path for present in host.list_routes(table=route.table)]:
         yield f"host route {wiring.network} to link {link.name} is missing"
     present = host.list_rules()
     for rule in pod_rules(wiring.address, wiring.route_table):
@@ -53,18 +53,13 @@ def _check_container(wiring: PodWiring, host: RouteSocket, pod: RouteSocket) -> 
     address = IPv4Interface(wiring.network.with_prefixlen)
     if not any(a.ifindex == link.ifindex and a.interface == address for a in pod.list_addresses()):
         yield f"pod interface {link.name} lacks address {wiring.address}"
-    present = [_plain(route) for route in pod.list_routes()]
+    present = [route.path for route in pod.list_routes()]
     for route in (
         Route(GATEWAY_NETWORK, oif=link.ifindex, scope=Scope.LINK),
         Route(ANY_IPV4, oif=link.ifindex, gateway=GATEWAY),
     ):
-        if _plain(route) not in present:
+        if route.path not in present:
             yield f"pod route {route.destination} is missing"
     host_end = host.find_link(name=wiring.host_ifname)
     if host_end is not None and Neighbour(link.ifindex, GATEWAY, host_end.mac) not in pod.list_neighbours():
         yield f"pod neighbour {GATEWAY} with hardware address {host_end.mac} is missing"
-
-
-def _plain(route: Route) -> tuple[object, ...]:
-    """Return what makes a route do its work: who made it does not matter."""
-    return route.destination, route.table, route.oif, route.gateway, route.scope, route.kind

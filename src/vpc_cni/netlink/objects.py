@@ -75,6 +75,11 @@ class Route:
     preferred_source: IPAddress | None = None
     onlink: bool = False
 
+    @property
+    def path(self) -> tuple[object, ...]:
+        """What makes the route do its work, for comparisons: who made it, and with which flags, does not matter."""
+        return self.destination, self.table, self.oif, self.gateway, self.scope, self.kind
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

@@ -7,9 +7,6 @@ and hands the link to the reaper.
 
 A link is recognised by index and alias (the sandbox key), never by its name: a re-created StatefulSet pod has
 the same name, and the DEL of the old sandbox may come after the ADD of the new one.
-
-What the pod sees: its address as /32, 169.254.1.1 as gateway with a permanent neighbour entry for the host end.
-Source: amazon-vpc-cni-k8s docs/cni-proposal.md.
 """
 
 import errno
@@ -19,54 +16,34 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from vpc_cni.errors import KernelError
-from vpc_cni.model import MAIN_TABLE, SandboxKey
+from vpc_cni.model import SandboxKey
 from vpc_cni.netlink import messages
+from vpc_cni.netlink.desired import DesiredState
 from vpc_cni.netlink.identity import CONTAINER_IFINDEX
-from vpc_cni.netlink.objects import ANY_IPV4, Address, Link, Neighbour, Route, Rule
+from vpc_cni.netlink.objects import Address, Link, Route
 from vpc_cni.netlink.reaper import Reaper
 from vpc_cni.netlink.route_socket import RouteSocket
-from vpc_cni.netlink.uapi import AddrGenMode, RuleAction, Scope
+from vpc_cni.netlink.uapi import Scope
 from vpc_cni.netlink.wire import Message
+from vpc_cni.netlink.wiring import (
+    HOST_END_SETTINGS,
+    VETH_QUEUES,
+    PodWiring,
+    WiredPod,
+    host_batch,
+    host_neighbour,
+    host_route,
+    pod_batch,
+    pod_rules,
+    remove_pod_rules,
+    remove_source_rule,
+)
 
-GATEWAY = IPv4Address("169.254.1.1")
-GATEWAY_NETWORK = IPv4Network("169.254.1.1/32")
-TO_POD_PRIORITY = 512
-FROM_POD_PRIORITY = 1536
-# More receive queues would serve XDP programs only; each one costs kernel objects at every ADD.
-_QUEUES = 1
-_LOOPBACK = 1
+__all__ = ["PodPlane", "PodWiring", "WiredPod"]
+
 _ATTEMPTS = 4
-_UNSPECIFIED_TABLE = 0
 # A taken name, or before kernel 6.6 a taken index, is EEXIST; a taken index is EBUSY since.
 _TAKEN = frozenset((errno.EEXIST, errno.EBUSY))
-
-
-@dataclass(frozen=True, slots=True)
-class PodWiring:
-    """The network of one pod, as it shall be. ``route_table`` is that of the ENI which holds the address."""
-
-    key: SandboxKey
-    address: IPv4Address
-    host_ifname: str
-    container_ifname: str
-    host_mac: str
-    container_mac: str
-    mtu_bytes: int
-    route_table: int = MAIN_TABLE
-
-    @property
-    def network(self) -> IPv4Network:
-        return IPv4Network(self.address)
-
-
-@dataclass(frozen=True, slots=True)
-class WiredPod:
-    """What ADD made, or found: a repeated ADD keeps the pair of the first, with its hardware addresses."""
-
-    ifindex: int
-    container_ifindex: int
-    host_mac: str
-    container_mac: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,51 +54,6 @@ class _Indexes:
     container: int
 
 
-def host_route(wiring: PodWiring, ifindex: int) -> Route:
-    """Return the route of the host to a pod."""
-    return Route(wiring.network, oif=ifindex, scope=Scope.LINK)
-
-
-def pod_rules(address: IPv4Address, route_table: int) -> tuple[Rule, ...]:
-    """Return the rules of a pod: to it by the main table; from it by its ENI's table unless that is the main one."""
-    network = IPv4Network(address)
-    to_pod = Rule(TO_POD_PRIORITY, destination=network)
-    if route_table == MAIN_TABLE:
-        return (to_pod,)
-    return to_pod, Rule(FROM_POD_PRIORITY, table=route_table, source=network)
-
-
-def pod_batch(wiring: PodWiring, ifindex: int, host_mac: str) -> list[Message]:
-    """Return the requests for the pod's own socket. May be repeated."""
-    return [
-        messages.set_link(_LOOPBACK, up=True),
-        messages.set_link(ifindex, up=True, mtu_bytes=wiring.mtu_bytes),
-        messages.add_address(ifindex, IPv4Interface(wiring.network.with_prefixlen)).tolerating(errno.EEXIST),
-        messages.replace_route(Route(GATEWAY_NETWORK, oif=ifindex, scope=Scope.LINK)),
-        messages.replace_route(Route(ANY_IPV4, oif=ifindex, gateway=GATEWAY)),
-        messages.replace_neighbour(Neighbour(ifindex, GATEWAY, host_mac)),
-    ]
-
-
-def host_batch(wiring: PodWiring, ifindex: int) -> list[Message]:
-    """Return the requests that complete an existing host end. May be repeated.
-
-    Address generation is off: nobody speaks IPv6 to the host end, and its link-local address would cost duplicate
-    address detection and multicast reports for each pod. It precedes the carrier, so no address appears before.
-    """
-    return [
-        messages.set_link(
-            ifindex,
-            up=True,
-            alias=wiring.key.alias,
-            mtu_bytes=wiring.mtu_bytes,
-            addr_gen_mode=AddrGenMode.NONE,
-        ),
-        messages.replace_route(host_route(wiring, ifindex)),
-        *(messages.add_rule(rule).tolerating(errno.EEXIST) for rule in pod_rules(wiring.address, wiring.route_table)),
-    ]
-
-
 class PodPlane:
     """Wires and unwires pods of one node. Not thread safe: belongs to the agent's loop.
 
@@ -129,12 +61,16 @@ class PodPlane:
         host: socket in the host's namespace; stays the caller's.
         reaper: takes the links that shall go.
         ifindexes: unused interface indexes, see ``identity.ifindex_source``.
+        desired: kept in step with what is wired, for drift repair.
     """
 
-    def __init__(self, host: RouteSocket, reaper: Reaper, ifindexes: Iterator[int]) -> None:
+    def __init__(
+        self, host: RouteSocket, reaper: Reaper, ifindexes: Iterator[int], desired: DesiredState | None = None
+    ) -> None:
         self._host = host
         self._reaper = reaper
         self._ifindexes = ifindexes
+        self._desired = desired if desired is not None else DesiredState()
 
     def wire(
         self,
@@ -164,7 +100,20 @@ class PodPlane:
         except KernelError:
             self._undo(wiring)
             raise
+        self.expect(wiring, link.ifindex, link.container_mac)
         return link
+
+    def expect(self, wiring: PodWiring, ifindex: int, container_mac: str = "") -> None:
+        """Let drift repair keep the host's part of a pod; after a restart, for pods that were wired before.
+
+        Args:
+            container_mac: empty when unknown: then no neighbour entry is kept.
+        """
+        self._desired.set_link(ifindex, HOST_END_SETTINGS)
+        self._desired.add_routes([host_route(wiring, ifindex)])
+        self._desired.add_pod(wiring.address, pod_rules(wiring.address, wiring.route_table))
+        if container_mac:
+            self._desired.add_neighbour(host_neighbour(wiring, ifindex, container_mac))
 
     def _make_pair(self, wiring: PodWiring, pod: RouteSocket, netns_fd: int) -> WiredPod:
         """Create the pair and the host's part; or complete those of an earlier call."""
@@ -178,7 +127,7 @@ class PodPlane:
                 problem = err
             existing = self._reusable_pair(wiring, pod)
             if existing is not None:
-                self._host.execute(host_batch(wiring, existing.ifindex))
+                self._host.execute(host_batch(wiring, existing.ifindex, existing.container_mac))
                 return existing
             if not self._clear_names(wiring, pod):
                 indexes = _Indexes(0, 0)  # no name was taken, so an index was
@@ -198,11 +147,12 @@ class PodPlane:
             mtu_bytes=wiring.mtu_bytes,
             ifindex=indexes.host,
             peer_ifindex=indexes.container,
-            queues=_QUEUES,
+            queues=VETH_QUEUES,
         )
         if not indexes.host:
             return self._create_pair_slowly(wiring, pod, create)
-        self._host.execute([create, *_remove_source_rule(wiring.network), *host_batch(wiring, indexes.host)])
+        completion = host_batch(wiring, indexes.host, wiring.container_mac)
+        self._host.execute([create, *remove_source_rule(wiring.network), *completion])
         return WiredPod(indexes.host, indexes.container, wiring.host_mac, wiring.container_mac)
 
     def _create_pair_slowly(self, wiring: PodWiring, pod: RouteSocket, create: Message) -> WiredPod:
@@ -212,7 +162,7 @@ class PodPlane:
         container_end = pod.find_link(name=wiring.container_ifname)
         if host_end is None or container_end is None:
             raise KernelError(f"the new pair {wiring.host_ifname} vanished at once", errno=errno.ENODEV)
-        self._host.execute(host_batch(wiring, host_end.ifindex))
+        self._host.execute(host_batch(wiring, host_end.ifindex, container_end.mac))
         return WiredPod(host_end.ifindex, container_end.ifindex, host_end.mac, container_end.mac)
 
     def _reusable_pair(self, wiring: PodWiring, pod: RouteSocket) -> WiredPod | None:
@@ -250,6 +200,7 @@ class PodPlane:
                 hint="rename it, or choose another AWS_VPC_K8S_CNI_VETHPREFIX",
             )
         if link.alias == wiring.key.alias:
+            self._desired.forget_link(link.ifindex)
             self._host.execute([messages.delete_link(link.ifindex).tolerating(errno.ENODEV)])
             return
         self._set_aside(link)
@@ -259,6 +210,7 @@ class PodPlane:
 
         Kernels before 6.3 refuse to rename a link that is up; there the deletion is waited for.
         """
+        self._desired.forget_link(link.ifindex)
         group = self._reaper.join(link.ifindex, link.alias)
         aside = f"{link.name[:4]}-{link.ifindex:x}"[:15]
         try:
@@ -301,15 +253,17 @@ class PodPlane:
         return link is not None
 
     def _retire(self, link: Link | None, network: IPv4Network) -> None:
-        batch = _remove_rules(network)
+        self._desired.remove_pod(network.network_address)
+        batch = remove_pod_rules(network)
         if link is not None:
+            self._desired.forget_link(link.ifindex)
             route = Route(network, oif=link.ifindex, scope=Scope.LINK)
             group = self._reaper.join(link.ifindex, link.alias)
             batch.append(messages.delete_route(route).tolerating(errno.ESRCH, errno.ENODEV))
             batch.append(messages.set_link(link.ifindex, group=group).tolerating(errno.ENODEV))
         failures = self._host.execute(batch)
         while not {1, 3} <= failures.keys():  # a second copy was there to remove: look for a third
-            failures = self._host.execute(_remove_rules(network))
+            failures = self._host.execute(remove_pod_rules(network))
 
     def find_link(self, key: SandboxKey, host_ifname: str = "") -> Link | None:
         """Return the host end of a sandbox; quick when it has the expected name, else all links are looked at."""
@@ -326,6 +280,7 @@ class PodPlane:
         link = self._host.find_link(ifindex=ifindex)
         if link is None:
             return False
+        self._desired.forget_link(ifindex)
         group = self._reaper.join(link.ifindex, link.alias)
         self._host.execute([messages.set_link(link.ifindex, group=group).tolerating(errno.ENODEV)])
         return True
@@ -343,21 +298,6 @@ class PodPlane:
             and (link.alias or link.name.startswith(veth_prefix))
             and not self._reaper.owns(link.ifindex)
         ]
-
-
-def _remove_source_rule(network: IPv4Network) -> list[Message]:
-    """Remove a rule of the address's former life, whatever its table: the older of two equal ones would win."""
-    stale = Rule(FROM_POD_PRIORITY, _UNSPECIFIED_TABLE, source=network)
-    return [messages.delete_rule(stale).tolerating(errno.ENOENT)]
-
-
-def _remove_rules(network: IPv4Network) -> list[Message]:
-    """Remove two copies of each rule of a pod, whatever the table; the second answer tells whether to go on."""
-    to_pod = messages.delete_rule(Rule(TO_POD_PRIORITY, destination=network)).tolerating(errno.ENOENT)
-    from_pod = messages.delete_rule(
-        Rule(FROM_POD_PRIORITY, _UNSPECIFIED_TABLE, source=network, action=RuleAction.TO_TABLE)
-    ).tolerating(errno.ENOENT)
-    return [to_pod, to_pod, from_pod, from_pod]
 
 
 def _are_pair(host_end: Link, container_end: Link) -> bool:
