@@ -12,7 +12,7 @@ from vpc_cni.lab.cloud.records import Interface, Network, host_network
 from vpc_cni.lab.cloud.space6 import AddressSpace6
 
 # An ENI outside any instance is bounded by what the largest type takes; attaching checks the type's own limit.
-UNATTACHED_LIMIT = 64
+UNATTACHED_LIMIT = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,10 @@ from vpc_cni.lab.cloud.clock import Clock, system_clock
 from vpc_cni.lab.cloud.events import Event, Watcher
 from vpc_cni.lab.cloud.faults import Faults
 from vpc_cni.lab.cloud.identifiers import Identifiers
+from vpc_cni.lab.cloud.identity.oidc import OidcProviders
+from vpc_cni.lab.cloud.identity.roles import Identities
 from vpc_cni.lab.cloud.instance_types import InstanceType, instance_types
+from vpc_cni.lab.cloud.query.calls import CallLog
 from vpc_cni.lab.cloud.records import (
     Address,
     CidrReservation,
@@ -52,6 +55,9 @@ class Cloud:
         self.rng = random.Random(seed)  # noqa: S311
         self.ids = Identifiers(self.rng)
         self.faults = Faults()
+        self.identities = Identities(lambda: self.settings, clock, self.ids)
+        self.providers = OidcProviders()
+        self.calls = CallLog()
         self.vpcs: Timeline[str, Vpc] = Timeline()
         self.subnets: Timeline[str, Subnet] = Timeline()
         self.groups: Timeline[str, SecurityGroup] = Timeline()

@@ -26,31 +26,17 @@ class InstanceType:
     memory_mib: int
 
 
-# Exists in the lab only: room for benchmarks with more pods than any real type takes.
-LAB_MAX = InstanceType(
-    name="lab.max",
-    max_enis=64,
-    ipv4_per_eni=64,
-    ipv6_per_eni=64,
-    ipv6_supported=True,
-    default_card=0,
-    cards=(64,),
-    hypervisor="nitro",
-    bare_metal=False,
-    efa=False,
-    architectures=("x86_64", "arm64"),
-    vcpus=64,
-    memory_mib=262144,
-)
+# Real types, and those that exist in the lab only (room for benchmarks with more pods than any real type takes).
+TABLES = ("data/instance_types.csv", "data/lab_instance_types.csv")
 
 
 @cache
 def instance_types() -> Mapping[str, InstanceType]:
-    """Return every known type by name, read once from the package's table."""
-    table = resources.files("vpc_cni.ipam").joinpath("data/instance_types.csv")
-    with table.open(encoding="utf-8") as lines:
-        types = {row["instance_type"]: _parse_row(row) for row in csv.DictReader(lines)}
-    types[LAB_MAX.name] = LAB_MAX
+    """Return every known type by name, read once from the package's tables."""
+    types: dict[str, InstanceType] = {}
+    for name in TABLES:
+        with resources.files("vpc_cni.ipam").joinpath(name).open(encoding="utf-8") as lines:
+            types |= {row["instance_type"]: _parse_row(row) for row in csv.DictReader(lines)}
     return types
 
 

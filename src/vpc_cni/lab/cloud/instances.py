@@ -84,6 +84,9 @@ def run(cloud: Cloud, request: RunRequest, *, reservation_id: str = "") -> Insta
             device_index=spec.device_index,
             card_index=spec.card_index,
             delete_on_termination=spec.delete_on_termination,
+            now=now,
+            # An instance boots with its interfaces in place.
+            seconds=0.0,
         )
     return instance
 

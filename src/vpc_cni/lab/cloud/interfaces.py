@@ -68,7 +68,7 @@ def attach(
     delete_on_termination: bool = False,
 ) -> Attachment:
     """Attach an ENI to a running instance of its zone."""
-    cloud.now()
+    now = cloud.now()
     eni = cloud.interface(eni_id)
     instance = cloud.instance(instance_id)
     if instance.state is not InstanceState.RUNNING:
@@ -81,6 +81,8 @@ def attach(
         device_index=device_index,
         card_index=card_index,
         delete_on_termination=delete_on_termination,
+        now=now,
+        seconds=cloud.settings.attach_seconds,
     )
 
 
@@ -152,23 +154,24 @@ def place(
     device_index: int,
     card_index: int,
     delete_on_termination: bool,
+    now: float,
+    seconds: float,
 ) -> Attachment:
-    """Attach without checks (``check_place`` has made them); it is ``attached`` ``attach_seconds`` later."""
-    now = cloud.now()
+    """Attach without checks (``check_place`` has made them); it is ``attached`` ``seconds`` later."""
     attachment = Attachment(
         attachment_id=cloud.ids.resource("eni-attach"),
         instance_id=instance.instance_id,
         device_index=device_index,
         card_index=card_index,
         attached_at=now,
-        status=AttachmentStatus.ATTACHING,
+        status=AttachmentStatus.ATTACHING if seconds else AttachmentStatus.ATTACHED,
         delete_on_termination=delete_on_termination,
     )
     eni = replace(eni, attachment=attachment)
     cloud.interfaces.put(eni.eni_id, eni, now)
-    cloud.schedule(now + cloud.settings.attach_seconds, _finish_attach(cloud, eni.eni_id, attachment.attachment_id))
-    cloud.now()
-    cloud.emit(EniAttached(cloud.interface(eni.eni_id), instance))
+    if seconds:
+        cloud.schedule(now + seconds, _finish_attach(cloud, eni.eni_id, attachment.attachment_id))
+    cloud.emit(EniAttached(eni, instance))
     return attachment
 
 

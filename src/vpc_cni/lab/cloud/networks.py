@@ -8,6 +8,7 @@ from vpc_cni.lab.cloud import errors, tags
 from vpc_cni.lab.cloud.cloud import Cloud
 from vpc_cni.lab.cloud.events import SubnetCreated, SubnetDeleted, VpcCreated
 from vpc_cni.lab.cloud.records import CidrReservation, Network, ReservationKind, SecurityGroup, Subnet, Vpc
+from vpc_cni.lab.cloud.settings import CloudSettings
 from vpc_cni.lab.cloud.space import AddressSpace
 from vpc_cni.lab.cloud.space6 import SUBNET_LENGTH, AddressSpace6
 
@@ -166,6 +167,14 @@ def delete_reservation(cloud: Cloud, reservation_id: str) -> CidrReservation:
     cloud.reservations.drop(reservation_id, now)
     tags.drop(cloud, reservation_id, now)
     return reservation
+
+
+def zone_id(settings: CloudSettings, zone: str) -> str:
+    """Return the zone's id, the same in every account: ``usw2-az1`` for ``us-west-2a``. Pure."""
+    *area, direction, number = settings.region.split("-")
+    # northeast -> ne, west -> w: the points of the compass that the name starts with.
+    short = "".join(point[0] for point in ("north", "south", "east", "west", "central") if point in direction)
+    return f"{''.join(area)}{short}{number}-az{settings.zones.index(zone) + 1}"
 
 
 def _reserve(cloud: Cloud, subnet: Subnet, cidr: Network, kind: ReservationKind) -> None:

@@ -1,6 +1,6 @@
 """What the lab's cloud knows, as frozen records. A change replaces a record; nobody edits one.
 
-Records hold facts only. How EC2 words them is in ``ec2/views.py``, how instance metadata does in ``metadata/tree.py``.
+Records hold facts only. How EC2 words them is in ``ec2/*views.py``, how instance metadata does in ``metadata/tree.py``.
 """
 
 import enum

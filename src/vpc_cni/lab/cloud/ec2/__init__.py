@@ -1,0 +1,1 @@
+"""The EC2 query API over the cloud's state."""

@@ -1,0 +1,1 @@
+"""The faces of the cloud over HTTP. Nothing here decides anything."""

@@ -1,0 +1,1 @@
+"""Roles, keys, signatures and web identity."""

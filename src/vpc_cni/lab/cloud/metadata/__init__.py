@@ -1,0 +1,1 @@
+"""Instance metadata over the cloud's state."""

@@ -1,0 +1,1 @@
+"""What query APIs have in common: parameters, XML, identity, budgets, faults."""

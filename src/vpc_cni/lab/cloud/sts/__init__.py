@@ -1,0 +1,1 @@
+"""The security token service over the cloud's state."""
