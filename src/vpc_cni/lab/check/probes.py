@@ -83,8 +83,7 @@ async def _probe_tcp(flow: Flow, opener: SocketOpener) -> float:
         listener.listen()
         serving = asyncio.create_task(_serve_tcp(listener))
         try:
-            if not flow.dialled_port:
-                client.bind((str(row.source.address), 0))
+            client.bind((str(row.source.address), 0))
             started = time.monotonic()
             await loop.sock_connect(client, (str(row.dialled), flow.dialled_port or listener.getsockname()[1]))
             payload = os.urandom(row.size_bytes * STREAM_PACKETS)
@@ -130,8 +129,7 @@ async def _probe_udp(flow: Flow, opener: SocketOpener) -> float:
     with server, client:
         client.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
         server.bind((str(row.target.address), flow.port))
-        if not flow.dialled_port:
-            client.bind((str(row.source.address), 0))
+        client.bind((str(row.source.address), 0))
         client.connect((str(row.dialled), flow.dialled_port or server.getsockname()[1]))
         payload = os.urandom(row.size_bytes - IP_HEADER_BYTES - UDP_HEADER_BYTES)
         serving = asyncio.create_task(_serve_udp(server))
