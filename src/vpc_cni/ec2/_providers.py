@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
-from vpc_cni.ec2._http import HttpClient, Request
+from vpc_cni.ec2._http import Answer, HttpClient, Request
 from vpc_cni.ec2._query import STS_API_VERSION
 from vpc_cni.ec2._service import Operation, QueryService
 from vpc_cni.ec2._xml import malformed, text
@@ -138,8 +138,7 @@ class ContainerCredentials:
         try:
             answer = self._http.send(request, started + _REFRESH_SECONDS)
             if answer.status != 200:
-                detail = answer.body[:200].decode("utf-8", "replace")
-                raise translate(CONTAINER_OPERATION, "sts", "", detail, answer.status)
+                raise _container_refusal(answer)
         except CloudError as err:
             outcome = err.code or NO_CODE
             raise
@@ -260,6 +259,16 @@ def _unix_seconds(expiration: str) -> float:
     if moment.tzinfo is None:
         raise ValueError("its expiration has no time zone")
     return moment.timestamp()
+
+
+def _container_refusal(answer: Answer) -> CloudError:
+    """Return the exception for an error answer; EKS Pod Identity names a code, other endpoints may send any text."""
+    try:
+        document = _json_object(CONTAINER_OPERATION, answer.body)
+    except CloudError:
+        document = {}
+    code, message = str(document.get("code") or ""), str(document.get("message") or "no reason given")
+    return translate(CONTAINER_OPERATION, "eks-auth", code, message, answer.status)
 
 
 def _json_object(operation: str, body: bytes) -> Mapping[str, object]:
