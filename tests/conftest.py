@@ -1,0 +1,45 @@
+"""Rules for all tests: which need root, and what happens without it.
+
+Everything below ``tests/functional`` and ``tests/e2e`` changes namespaces, links or nftables; elsewhere a test says so
+with ``@pytest.mark.needs_root``. Without root such a test is skipped on a developer's machine, with the reason in the
+summary, and fails in CI (``CI=true``): a skipped test that nobody notices proves nothing.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_ROOT_FOLDERS = ("functional", "e2e")
+_TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(_TESTS) and item.path.relative_to(_TESTS).parts[0] in _ROOT_FOLDERS:
+            item.add_marker(pytest.mark.needs_root)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("needs_root") is None:
+        return
+    reason = item.config.stash.get(_REASON, None)
+    if reason is None:
+        reason = item.config.stash[_REASON] = why_no_root(os.geteuid())
+    if not reason:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"required in CI, but {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+_REASON = pytest.StashKey[str]()
+
+
+def why_no_root(effective_uid: int) -> str:
+    """Return why network namespaces cannot be made here; empty when they can."""
+    if effective_uid != 0:
+        return f"this needs root (uid is {effective_uid}): run `sudo make test`, or `make test-fast` for the rest"
+    tried = subprocess.run(["unshare", "--net", "true"], capture_output=True, text=True, check=False)  # noqa: S607
+    return "" if tried.returncode == 0 else f"network namespaces are refused here: {tried.stderr.strip()}"

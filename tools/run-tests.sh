@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Run the stages of the tests, print what each one took, and stop at the first that fails.
+#
+#   tools/run-tests.sh all     setup, check, plugin, fast, kernel: what `make test` and CI run
+#   tools/run-tests.sh fast    unit and property tests
+#   tools/run-tests.sh check   format, lint, types, layers, shell scripts
+#
+# PYTEST_ARGS is added to each pytest command.
+# shellcheck disable=SC2317 # stages are functions called by name
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH="$PWD/.venv/bin:$PATH"
+summary=()
+
+# Run a stage, note its time, end everything when it fails. A stage is a process of its own: `set -e` has no effect
+# in a function whose status somebody looks at.
+run_stage() {
+    local name=$1 started=$SECONDS status=0
+    printf '\n=== %s\n' "$name"
+    bash tools/run-tests.sh stage "$name" </dev/null || status=$?
+    summary+=("$(printf '%-8s %4d s  %s' "$name" $((SECONDS - started)) "$([ $status -eq 0 ] && echo passed || echo FAILED)")")
+    [ $status -eq 0 ] || finish $status
+}
+
+finish() {
+    printf '\n=== stages\n'
+    printf '  %s\n' "${summary[@]}"
+    printf '  %-8s %4d s\n' total $SECONDS
+    exit "$1"
+}
+
+setup() { tools/setup.sh test; }
+
+check() {
+    ruff format --check .
+    ruff check .
+    mypy
+    lint-imports --no-cache
+    check_shell
+}
+
+# The shell scripts are few and simple; the linter is used where someone has it.
+check_shell() {
+    local script
+    for script in tools/*.sh .ci/run; do bash -n "$script"; done
+    ! command -v shellcheck >/dev/null || shellcheck tools/*.sh .ci/run
+}
+
+plugin() { python -m vpc_cni.plugin.build; }
+
+# No root, no clock, no network: safe to run side by side.
+fast() { test_folders unit property -- -n "$(nproc)"; }
+
+# Real namespaces, netlink and nftables. One after the other: the kernel's state and the two processors are shared.
+kernel() { test_folders functional contract fault e2e -- --durations=10; }
+
+# test_folders FOLDER... -- OPTION...: run pytest on those folders of tests/ that hold tests.
+test_folders() {
+    local folders=()
+    while [ "$1" != -- ]; do
+        [ -z "$(find "tests/$1" -name 'test_*.py' -print -quit 2>/dev/null)" ] || folders+=("tests/$1")
+        shift
+    done
+    shift
+    [ ${#folders[@]} -gt 0 ] || { echo "no tests yet"; return 0; }
+    # shellcheck disable=SC2086 # options, split on purpose
+    python -m pytest "${folders[@]}" "$@" ${PYTEST_ARGS:-}
+}
+
+case ${1:-all} in
+    all) stages=(setup check plugin fast kernel) ;;
+    fast) stages=(setup fast) ;;
+    check) stages=(setup check) ;;
+    stage) "$2"; exit ;;
+    *) echo "usage: tools/run-tests.sh [all|fast|check]" >&2; exit 2 ;;
+esac
+for stage in "${stages[@]}"; do
+    run_stage "$stage"
+done
+finish 0
