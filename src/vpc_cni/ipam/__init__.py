@@ -33,7 +33,7 @@ from vpc_cni.ipam.plan import (
 )
 from vpc_cni.ipam.planner import plan_pool, summarize
 from vpc_cni.ipam.pool import Pool
-from vpc_cni.ipam.reconcile import Reconciliation, reconcile, restore_pool
+from vpc_cni.ipam.reconcile import Holding, Reconciliation, reconcile, restore_pool
 from vpc_cni.ipam.recorded import (
     Claim,
     KernelLink,
@@ -57,6 +57,7 @@ from vpc_cni.ipam.records import (
     Released,
     Resolved,
 )
+from vpc_cni.ipam.restart import records_after_restart
 from vpc_cni.ipam.states import (
     AddressInfo,
     AddressState,
@@ -97,6 +98,7 @@ __all__ = [
     "EniView",
     "FreeAddress",
     "Growth",
+    "Holding",
     "InstanceLimits",
     "JournalRead",
     "JournalState",
@@ -148,6 +150,7 @@ __all__ = [
     "reconcile",
     "recorded_in_checkpoint",
     "recorded_in_journal",
+    "records_after_restart",
     "restore_pool",
     "review_quarantines",
     "summarize",

@@ -35,12 +35,20 @@ from vpc_cni.model import Allocation, Cooling, Eni, PodIdentity, SandboxKey
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """A sandbox that keeps its address, and its host link."""
+
+    allocation: Allocation
+    link: KernelLink
+
+
+@dataclass(frozen=True, slots=True)
 class Reconciliation:
     """What holds from now on, and what has to be cleaned up for it.
 
     Args:
-        allocations: what pods hold; no address and no key occurs twice. Those of quarantined addresses included.
-        adopted: keys of allocations that only the kernel knew by name.
+        holdings: what pods hold; no address, key or link occurs twice. Those of quarantined addresses included.
+        adopted: keys of holdings that only the kernel knew by name.
         coolings: cooldowns that run on or start now; disjoint from the allocations.
         quarantines: complete; a quarantine that is not listed is over.
         resolved: addresses whose recorded quarantine is over.
@@ -50,7 +58,7 @@ class Reconciliation:
         notes: a sentence for each decision that was not plain agreement.
     """
 
-    allocations: tuple[Allocation, ...]
+    holdings: tuple[Holding, ...]
     adopted: tuple[SandboxKey, ...]
     coolings: tuple[Cooling, ...]
     quarantines: tuple[Quarantine, ...]
@@ -59,6 +67,10 @@ class Reconciliation:
     remove_links: tuple[KernelLink, ...]
     remove_rules: tuple[IPv4Address, ...]
     notes: tuple[str, ...]
+
+    @property
+    def allocations(self) -> tuple[Allocation, ...]:
+        return tuple(holding.allocation for holding in self.holdings)
 
 
 def reconcile(
@@ -81,7 +93,7 @@ def reconcile(
 def restore_pool(pool: Pool, enis: Iterable[Eni], outcome: Reconciliation, now: float) -> None:
     """Fill an empty pool: ENIs first, then who has what.
 
-    Effects: ``releasing`` addresses are marked; the caller resumes their release.
+    Effects: ``releasing`` addresses are marked; the caller repeats their release, or cancels it in the pool.
     """
     for eni in enis:
         pool.add_eni(eni, now)
@@ -108,7 +120,7 @@ class _Work:
     cooldown_seconds: float
     now: float
     links: dict[int, KernelLink] = field(default_factory=dict)
-    allocations: dict[IPv4Address, Allocation] = field(default_factory=dict)
+    holdings: dict[IPv4Address, Holding] = field(default_factory=dict)
     keys: set[SandboxKey] = field(default_factory=set)
     adopted: list[SandboxKey] = field(default_factory=list)
     coolings: dict[IPv4Address, Cooling] = field(default_factory=dict)
@@ -139,7 +151,7 @@ class _Work:
             elif linked[claim.allocation.address] > 1:
                 self._contest(claim.allocation.address, f"{claim.allocation.key} among others")
             else:
-                self._keep_claim(claim)
+                self._keep_claim(claim, link)
 
     def _take_link_of(self, claim: Claim) -> KernelLink | None:
         """Find the link of a claim and take it out of the unclaimed ones."""
@@ -161,7 +173,7 @@ class _Work:
         named = [each for each in self._by_alias[""] if each.name == claim.host_ifname and each.address is None]
         return serving or named
 
-    def _keep_claim(self, claim: Claim) -> None:
+    def _keep_claim(self, claim: Claim, link: KernelLink) -> None:
         allocation, place = claim.allocation, self.places.get(claim.allocation.address)
         if allocation.key in self.keys:
             self._doubt(allocation.address, QuarantineReason.UNKNOWN_OWNER, f"{allocation.key} has another address too")
@@ -175,10 +187,10 @@ class _Work:
         else:
             detail = f"{allocation.key} uses it for {allocation.eni_id}, EC2 lists it on {place.eni_id}"
             self._doubt(allocation.address, QuarantineReason.OTHER_ENI, detail)
-        self._hold(allocation)
+        self._hold(allocation, link)
 
-    def _hold(self, allocation: Allocation) -> None:
-        self.allocations[allocation.address] = allocation
+    def _hold(self, allocation: Allocation, link: KernelLink) -> None:
+        self.holdings[allocation.address] = Holding(allocation, link)
         self.keys.add(allocation.key)
         self.coolings.pop(allocation.address, None)
 
@@ -188,7 +200,7 @@ class _Work:
         self.notes.append(f"{allocation.key} loses {allocation.address}: {why}")
         if link is not None:
             self.remove_links.append(link)
-        if allocation.address not in self.allocations:
+        if allocation.address not in self.holdings:
             until = self.now + self.cooldown_seconds
             cooling = Cooling(allocation.key, allocation.address, allocation.eni_id, until, link is None)
             self.coolings[allocation.address] = cooling
@@ -197,7 +209,7 @@ class _Work:
 
     def judge_coolings(self) -> None:
         for cooling in sorted(self.recorded.coolings, key=lambda cooling: int(cooling.address)):
-            if cooling.address in self.allocations or cooling.address in self.coolings:
+            if cooling.address in self.holdings or cooling.address in self.coolings:
                 continue
             link = self._take(self._by_alias.get(cooling.key.alias, []), cooling.address)
             if link is not None:
@@ -215,7 +227,7 @@ class _Work:
         for link in left:
             if link.address is None:
                 self._judge_idle(link)
-            elif serving[link.address] > 1 or link.address in self.allocations:
+            elif serving[link.address] > 1 or link.address in self.holdings:
                 self._contest(link.address, f"link {link.name} ({link.alias or 'no alias'})")
             elif link.key is None or named[link.alias] > 1 or link.key in self.keys:
                 self._doubt(
@@ -235,7 +247,7 @@ class _Work:
     def _adopt(self, link: KernelLink, key: SandboxKey, address: IPv4Address) -> None:
         place = self.places.get(address)
         eni_id, device_number = (place.eni_id, place.device_number) if place is not None else ("", -1)
-        self._hold(Allocation(key, address, eni_id, device_number, PodIdentity(), 0))
+        self._hold(Allocation(key, address, eni_id, device_number, PodIdentity(), 0), link)
         self.adopted.append(key)
         self.notes.append(f"{key} keeps {address}: link {link.name} says so, no record does")
         if place is None:
@@ -245,7 +257,7 @@ class _Work:
 
     def judge_rest(self) -> None:
         """Addresses without an owner are free, unless they may have had one a moment ago."""
-        for address in sorted(self.places.keys() - self.allocations.keys() - self.coolings.keys()):
+        for address in sorted(self.places.keys() - self.holdings.keys() - self.coolings.keys()):
             old = self._recorded_quarantines.get(address)
             if address in self.quarantines or (old is None and self.recorded.is_whole):
                 continue
@@ -256,9 +268,9 @@ class _Work:
 
     def _contest(self, address: IPv4Address, detail: str) -> None:
         """More than one sandbox uses the address: nobody is its owner, and it serves nobody else."""
-        loser = self.allocations.pop(address, None)
+        loser = self.holdings.pop(address, None)
         if loser is not None:
-            self.keys.discard(loser.key)
+            self.keys.discard(loser.allocation.key)
         self.coolings.pop(address, None)
         self._doubt(address, QuarantineReason.TWO_OWNERS, detail)
 
@@ -270,10 +282,10 @@ class _Work:
         self.notes.append(f"{address} is quarantined, {reason}: {detail}")
 
     def result(self) -> Reconciliation:
-        wanted = self.allocations.keys() | self.quarantines.keys()
+        wanted = self.holdings.keys() | self.quarantines.keys()
         busy = wanted | self.coolings.keys()
         return Reconciliation(
-            allocations=tuple(self.allocations.values()),
+            holdings=tuple(self.holdings.values()),
             adopted=tuple(self.adopted),
             coolings=tuple(self.coolings.values()),
             quarantines=tuple(self.quarantines.values()),
