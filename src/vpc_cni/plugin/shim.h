@@ -55,7 +55,9 @@
 #define MAX_SOCKET_PATH_BYTES 107
 #define MAX_SPOOL_FILES 4096
 #define MAX_SPOOL_FILE_BYTES (64u << 10)
+#ifndef DEFAULT_SOCKET
 #define DEFAULT_SOCKET "/var/run/aws-node/vpc-cni.sock"
+#endif
 
 /* Error codes of the CNI specification. */
 enum cni_code {

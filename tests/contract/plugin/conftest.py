@@ -30,6 +30,10 @@ QUICK = {
     "OTHER_MS": 800,
 }
 
+SANITIZED = ("-std=gnu11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+# The program has no heap to leak; a finding must not look like exit status 1.
+SANITIZER_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=0:exitcode=99", "UBSAN_OPTIONS": "exitcode=99"}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -46,7 +50,7 @@ class Outcome:
 
     def assert_error(self, code: int, *words: str, version: str | None = None) -> None:
         """Assert exit status 1 and exactly one error object with the code and the words in it."""
-        assert self.exit_code == 1, self
+        assert (self.exit_code, self.stderr) == (1, b""), self
         error = self.json
         assert set(error) == {"cniVersion", "code", "msg", "details"}, error
         assert error["code"] == code, error
@@ -73,7 +77,7 @@ class Plugin:
         return json.dumps({key: value for key, value in (config | members).items() if value is not None}).encode()
 
     def environment(self, command: str, **variables: str | None) -> dict[str, str]:
-        usual: dict[str, str | None] = {"CNI_COMMAND": command, "CNI_PATH": "/opt/cni/bin"}
+        usual: dict[str, str | None] = {"CNI_COMMAND": command, "CNI_PATH": "/opt/cni/bin", **SANITIZER_OPTIONS}
         if command in ("ADD", "DEL", "CHECK"):
             usual |= {"CNI_CONTAINERID": "c0ffee", "CNI_IFNAME": "eth0", "CNI_NETNS": self.netns}
             usual |= {"CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0"}
@@ -160,16 +164,14 @@ def real_binary() -> Path:
     return ensure_plugin(host_architecture(), version=read_version())
 
 
-def quick_compiler() -> Compiler:
-    gcc = shutil.which("gcc")
-    return Compiler("gcc", (gcc,)) if gcc else find_compiler(host_architecture())
-
-
 @pytest.fixture(scope="session")
 def quick_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same sources with short time limits."""
+    """The same sources with short time limits; with gcc's address and undefined-behaviour sanitizers when it is here."""
     path = tmp_path_factory.mktemp("quick") / "aws-cni"
-    compile_plugin(quick_compiler(), path, version="9.9.9", defines=[f"{k}={v}" for k, v in QUICK.items()])
+    gcc = shutil.which("gcc")
+    compiler = Compiler("gcc", (gcc,)) if gcc else find_compiler(host_architecture())
+    defines = [f"{name}={value}" for name, value in QUICK.items()]
+    compile_plugin(compiler, path, version="9.9.9", defines=defines, flags=SANITIZED if gcc else ())
     return path
 
 
@@ -179,7 +181,7 @@ def netns() -> Iterator[str]:
     if os.geteuid() != 0:
         pytest.skip("needs root: enters network namespaces")
     own = os.readlink("/proc/self/ns/net")
-    with subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE) as keeper:
+    with subprocess.Popen(["/usr/bin/unshare", "--net", "cat"], stdin=subprocess.PIPE) as keeper:
         path = f"/proc/{keeper.pid}/ns/net"
         while os.readlink(path) == own:
             time.sleep(0.001)

@@ -137,7 +137,7 @@ def test_standard_input_that_never_ends(plugin, command, code):
     os.write(write_end, b'{"cniVersion"')
     start = time.monotonic()
     done = subprocess.run(
-        [plugin.binary], stdin=read_end, env=plugin.environment(command), capture_output=True, timeout=9
+        [plugin.binary], check=False, stdin=read_end, env=plugin.environment(command), capture_output=True, timeout=9
     )
     os.close(read_end)
     os.close(write_end)
@@ -150,7 +150,7 @@ def test_standard_input_that_never_ends(plugin, command, code):
 def test_version_on_a_terminal_does_not_hang(plugin):
     read_end, write_end = os.pipe()
     done = subprocess.run(
-        [plugin.binary], stdin=read_end, env={"CNI_COMMAND": "VERSION"}, capture_output=True, timeout=9
+        [plugin.binary], check=False, stdin=read_end, env={"CNI_COMMAND": "VERSION"}, capture_output=True, timeout=9
     )
     os.close(read_end)
     os.close(write_end)
@@ -161,7 +161,7 @@ def test_closed_standard_descriptors_are_survived(plugin, agent, answering):
     """With standard output closed, a socket must not take its number and receive what we print."""
     script = f"exec {plugin.binary} <&- >&- 2>&-"
     with agent(answering) as served:
-        done = subprocess.run(["sh", "-c", script], env=plugin.environment("ADD"), check=False, timeout=9)
+        done = subprocess.run(["/bin/sh", "-c", script], env=plugin.environment("ADD"), check=False, timeout=9)
     assert done.returncode == 1
     assert served.requests == []
 
@@ -188,7 +188,7 @@ def test_without_root_it_says_so(plugin, tmp_path, quick_binary):
     binary.write_bytes(quick_binary.read_bytes())
     binary.chmod(0o755)
     done = subprocess.run(
-        ["setpriv", "--reuid=65534", "--clear-groups", "./aws-cni"],
+        ["/usr/bin/setpriv", "--reuid=65534", "--clear-groups", "./aws-cni"],
         input=plugin.config(),
         env=plugin.environment("ADD") | {"PATH": os.environ["PATH"]},
         cwd=tmp_path,
