@@ -50,7 +50,7 @@ class Operations:
         return await describe_world(self._world)
 
     async def env(self, _args: Arguments, _progress: Progress) -> object:
-        return self._world.faces.client_environment()
+        return self._world.servers.client_environment()
 
     async def node_add(self, args: Arguments, progress: Progress) -> object:
         node = await self._world.add_node(progress)

@@ -25,6 +25,7 @@ class LabOptions:
         attach_seconds: how long EC2 reports ``attaching``.
         describe_lag_seconds: how old EC2's describe answers are; likewise metadata.
         latency_seconds: of EC2 calls, by operation name or pattern.
+        port: of the EC2 and STS APIs on 127.0.0.1; 0 lets the kernel choose.
         seed: the same seed and the same calls give the same addresses and ids.
     """
 
@@ -43,6 +44,7 @@ class LabOptions:
     metadata_lag_seconds: float = 0.0
     latency_seconds: Mapping[str, float] = field(default_factory=dict)
     seed: int = 1
+    port: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.nodes <= MAX_NODES:

@@ -1,6 +1,7 @@
 """What a lab says about itself, as plain JSON values. The field names are for other programs: they stay."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from vpc_cni.lab.check import CheckReport, RowResult
 from vpc_cni.lab.cloud.records import Interface
@@ -22,7 +23,7 @@ async def describe_world(world: World) -> Json:
         "vpc_cidr": world.options.vpc_cidr,
         "vpc_id": world.vpc_id,
         "region": world.cloud.settings.region,
-        "endpoints": world.faces.describe(),
+        "endpoints": asdict(world.servers.endpoints),
         "nodes": [describe_node(world, node, counters.spoofed) for node in world.nodes.values()],
         "pods": [describe_pod(world, pod) for pod in world.pods()],
         "faults": [describe_fault(fault) for fault in world.faults.active()],

@@ -12,16 +12,16 @@ from dataclasses import replace
 from vpc_cni.errors import CallerError
 from vpc_cni.lab.cloud import Cloud, CloudSettings, instances, networks
 from vpc_cni.lab.cloud.records import Interface, Subnet
-from vpc_cni.lab.fabric import ENDPOINT_ADDRESS, Fabric, FabricOptions
-from vpc_cni.lab.faces import Faces
+from vpc_cni.lab.fabric import Fabric, FabricOptions
 from vpc_cni.lab.faults import FaultBook
 from vpc_cni.lab.namespaces import NetnsFolder
 from vpc_cni.lab.nodes.agent import AgentProcess
-from vpc_cni.lab.nodes.environment import AgentSurroundings, agent_environment, endpoint_url
+from vpc_cni.lab.nodes.environment import AgentSurroundings, agent_environment
 from vpc_cni.lab.nodes.node import InstanceFacts, Node, node_runtime, prepare_folders, subnet_interface
 from vpc_cni.lab.nodes.pods import Pod, PodSet
 from vpc_cni.lab.options import LabOptions
 from vpc_cni.lab.paths import LabPaths
+from vpc_cni.lab.servers import Servers
 from vpc_cni.lab.wiring import CloudWiring, link_name
 from vpc_cni.plugin import plugin_path
 
@@ -52,7 +52,7 @@ class World:
         self.cloud = Cloud(cloud_settings(options), seed=options.seed)
         self.fabric = Fabric(folder.create(ROUTER), folder.create(INTERNET), folder.get, fabric_options(options))
         self.faults = FaultBook(self.cloud, self.fabric)
-        self.faces = Faces(self.cloud, folder, ROUTER)
+        self.servers = Servers(self.cloud, folder.get(ROUTER))
         self._wiring = CloudWiring(self.cloud, self.fabric, self._start_namespace, folder.delete, self._later)
         self._subnets: list[Subnet] = []
 
@@ -63,7 +63,8 @@ class World:
         self.fabric.start()
         self._create_vpc()
         await self._settle()
-        await self.faces.start()
+        self.cloud.identities.create_role(NODE_ROLE)
+        await self.servers.start(self.options.port)
         progress(f"VPC {self.options.cidr()} with EC2, metadata and STS")
         for _ in range(self.options.nodes):
             await self.add_node(progress)
@@ -74,7 +75,7 @@ class World:
         await asyncio.gather(*(node.agent.discard() for node in self.nodes.values() if node.agent is not None))
         for node in self.nodes.values():
             node.pods.abandon()
-        await self.faces.stop()
+        await self.servers.stop()
         await self.fabric.stop()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self.folder.close()
@@ -140,7 +141,7 @@ class World:
             node_name=name,
             cluster_name=self.options.name,
             region=self.cloud.settings.region,
-            ec2_endpoint=endpoint_url(ENDPOINT_ADDRESS, self.faces.ec2_port),
+            api_endpoint=self.servers.endpoints.node_api,
             overrides=self.options.env,
         )
         environment = agent_environment(paths, around)

@@ -2,6 +2,7 @@
 
 from vpc_cni.lab.fabric.fabric import INTERNET_HOST, Fabric
 from vpc_cni.lab.fabric.model import (
+    CONTAINER_CREDENTIALS_ADDRESS,
     ENDPOINT_ADDRESS,
     METADATA_ADDRESS,
     EniPort,
@@ -12,6 +13,7 @@ from vpc_cni.lab.fabric.model import (
 from vpc_cni.lab.fabric.router import configure_host
 
 __all__ = [
+    "CONTAINER_CREDENTIALS_ADDRESS",
     "ENDPOINT_ADDRESS",
     "INTERNET_HOST",
     "METADATA_ADDRESS",

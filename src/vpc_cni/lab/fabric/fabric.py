@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from vpc_cni.errors import VpcCniError
 from vpc_cni.lab.fabric.model import (
+    CONTAINER_CREDENTIALS_ADDRESS,
     ENDPOINT_ADDRESS,
     METADATA_ADDRESS,
     EniPort,
@@ -66,7 +67,7 @@ class Fabric:
         self._clock = clock
         self._router = Router(router_netns, node_netns, options)
         self._router.connect_internet(internet_netns, UPLINK_NEAR, UPLINK_FAR, INTERNET_HOST)
-        for address in (METADATA_ADDRESS, ENDPOINT_ADDRESS):
+        for address in (METADATA_ADDRESS, ENDPOINT_ADDRESS, CONTAINER_CREDENTIALS_ADDRESS):
             self._router.add_local_address(address)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fabric")
         self._wanted: dict[str, EniPort] = {}

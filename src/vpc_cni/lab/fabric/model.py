@@ -9,6 +9,8 @@ IpNetwork = IPv4Network | IPv6Network
 METADATA_ADDRESS = IPv4Address("169.254.169.254")
 # Where the router answers the EC2 and STS APIs for nodes: a link-local address that AWS does not use.
 ENDPOINT_ADDRESS = IPv4Address("169.254.169.250")
+# Where EKS serves container credentials; SDKs accept plain HTTP from few addresses, this is one of them.
+CONTAINER_CREDENTIALS_ADDRESS = IPv4Address("169.254.170.23")
 
 
 @dataclass(frozen=True, slots=True)

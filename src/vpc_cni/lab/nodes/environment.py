@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
 from vpc_cni.errors import CallerError
 from vpc_cni.lab.paths import NodePaths
@@ -16,7 +15,7 @@ class AgentSurroundings:
     node_name: str
     cluster_name: str
     region: str
-    ec2_endpoint: str
+    api_endpoint: str
     overrides: Mapping[str, str]
 
 
@@ -35,7 +34,8 @@ def agent_environment(paths: NodePaths, around: AgentSurroundings) -> dict[str, 
         "MY_POD_NAME": f"aws-node-{around.node_name}",
         "CLUSTER_NAME": around.cluster_name,
         "AWS_REGION": around.region,
-        "AWS_EC2_ENDPOINT": around.ec2_endpoint,
+        "AWS_EC2_ENDPOINT": around.api_endpoint,
+        "AWS_ENDPOINT_URL_STS": around.api_endpoint,
         "HOST_CNI_BIN_PATH": str(paths.plugin_dir),
         "HOST_CNI_CONFDIR_PATH": str(paths.conf_dir),
         "VPC_CNI_RUN_DIR": str(paths.run_dir),
@@ -56,7 +56,3 @@ def parse_override(text: str) -> tuple[str, str]:
     if not equals or not name.isidentifier():
         raise CallerError(f'"{text}" is not NAME=VALUE', hint="for example --set WARM_IP_TARGET=5")
     return name, value
-
-
-def endpoint_url(address: IPv4Address, port: int) -> str:
-    return f"http://{address}:{port}"
