@@ -1,4 +1,4 @@
-"""Mount calls that Python 3.11 does not offer. Linux only; errors become `HostError`."""
+"""Mount and namespace calls that Python 3.11 does not offer. Linux only; errors become `HostError`."""
 
 import ctypes
 import os
@@ -22,6 +22,19 @@ def unshare(flags: int) -> None:
         HostError: not allowed here.
     """
     _check(_libc.unshare(flags), f"create namespaces {flags:#x}")
+
+
+def enter_user_namespace(path: Path) -> None:
+    """Join a user namespace; the process must have one thread.
+
+    Raises:
+        HostError: not ours.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _check(_libc.setns(descriptor, CLONE_NEWUSER), f"enter the user namespace {path}")
+    finally:
+        os.close(descriptor)
 
 
 def make_mounts_private() -> None:
