@@ -80,11 +80,12 @@ def assign(cloud: Cloud, eni_id: str, order: Order4, *, allow_reassignment: bool
     for address, owner_id in moved.items():
         _give_up(cloud, cloud.interface(owner_id), (address,), (), now)
     added = (*moved, *taken)
+    if not added and not prefixes:
+        return Assigned4(eni, order.addresses, ())
     eni = replace(eni, secondary=(*eni.secondary, *added), prefixes=(*eni.prefixes, *prefixes))
     cloud.interfaces.put(eni_id, eni, now)
     cloud.note_owner(eni.vpc_id, added, eni_id)
-    if added or prefixes:
-        cloud.emit(AddressesAssigned(eni, (*map(host_network, added), *prefixes)))
+    cloud.emit(AddressesAssigned(eni, (*map(host_network, added), *prefixes)))
     return Assigned4(eni, order.addresses or added, prefixes)
 
 
@@ -110,11 +111,12 @@ def assign6(cloud: Cloud, eni_id: str, order: Order6) -> Assigned6:
     if eni.ipv6_slots + fresh.slots > ipv6_limit(cloud, eni):
         raise errors.ipv6_limit()
     taken, prefixes = take6(cloud, eni.subnet_id, fresh)
+    if not taken and not prefixes:
+        return Assigned6(eni, order.addresses, ())
     eni = replace(eni, ipv6=(*eni.ipv6, *taken), ipv6_prefixes=(*eni.ipv6_prefixes, *prefixes))
     cloud.interfaces.put(eni_id, eni, now)
     cloud.note_owner(eni.vpc_id, taken, eni_id)
-    if taken or prefixes:
-        cloud.emit(AddressesAssigned(eni, (*map(host_network, taken), *prefixes)))
+    cloud.emit(AddressesAssigned(eni, (*map(host_network, taken), *prefixes)))
     return Assigned6(eni, order.addresses or taken, prefixes)
 
 

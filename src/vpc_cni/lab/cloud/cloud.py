@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from itertools import count
 from typing import Any
 
+from vpc_cni.ipam.limits import InstanceLimits
 from vpc_cni.lab.cloud import errors
 from vpc_cni.lab.cloud.clock import Clock, system_clock
 from vpc_cni.lab.cloud.events import Event, Watcher
@@ -20,7 +21,7 @@ from vpc_cni.lab.cloud.faults import Faults
 from vpc_cni.lab.cloud.identifiers import Identifiers
 from vpc_cni.lab.cloud.identity.oidc import OidcProviders
 from vpc_cni.lab.cloud.identity.roles import Identities
-from vpc_cni.lab.cloud.instance_types import InstanceType, instance_types
+from vpc_cni.lab.cloud.instance_types import instance_types
 from vpc_cni.lab.cloud.query.calls import CallLog
 from vpc_cni.lab.cloud.records import (
     Address,
@@ -131,12 +132,12 @@ class Cloud:
             raise errors.instance_not_found([instance_id])
         return instance
 
-    def instance_type(self, name: str) -> InstanceType:
+    def instance_type(self, name: str) -> InstanceLimits:
         if (found := instance_types().get(name)) is None:
             raise errors.instance_type_invalid([name])
         return found
 
-    def type_of(self, instance: Instance) -> InstanceType:
+    def type_of(self, instance: Instance) -> InstanceLimits:
         return self.instance_type(instance.instance_type)
 
     def interfaces_of(self, instance_id: str, moment: float | None = None) -> list[Interface]:

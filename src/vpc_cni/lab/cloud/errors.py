@@ -158,6 +158,15 @@ def no_free_block() -> CloudApiError:
     )
 
 
+def too_few_for_prefixes() -> CloudApiError:
+    """Of CreateNetworkInterface with prefixes, in a subnet with fewer free addresses than they need.
+
+    A subnet with enough free addresses but no free block gives ``no_free_block`` there too. Source: cilium pull
+    request 31016, which quotes EC2's support.
+    """
+    return invalid_value("There aren't sufficient free Ipv4 addresses or prefixes")
+
+
 def address_limit() -> CloudApiError:
     return CloudApiError("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit.")
 

@@ -169,8 +169,8 @@ def _check_places(cloud: Cloud, instance: Instance, request: RunRequest, enis: l
     kind = cloud.type_of(instance)
     if len(set(places)) != len(places):
         raise errors.invalid_combination("Network interface device indexes must be unique")
-    if len(places) > kind.max_enis:
-        raise errors.attachment_limit(len(places), kind.name)
+    if len(places) > kind.total_enis:
+        raise errors.attachment_limit(len(places), kind.instance_type)
     for spec, eni in zip(request.interfaces, enis, strict=True):
         interfaces.check_place(cloud, eni, instance, spec.device_index, spec.card_index)
 

@@ -9,6 +9,7 @@ from vpc_cni.lab.cloud.addresses import NOTHING4, NOTHING6, Order4, Order6
 from vpc_cni.lab.cloud.cloud import Cloud
 from vpc_cni.lab.cloud.events import EniAttached, EniDeleted, EniDetached, EniModified
 from vpc_cni.lab.cloud.records import Attachment, AttachmentStatus, Instance, InstanceState, Interface, Subnet
+from vpc_cni.lab.cloud.space import PREFIX_SIZE
 
 INTERFACE_KINDS = ("interface", "efa", "efa-only", "trunk", "branch")
 
@@ -133,13 +134,13 @@ def check_place(cloud: Cloud, eni: Interface, instance: Instance, device_index: 
     if eni.zone != instance.zone:
         raise errors.wrong_zone()
     present = [_attachment_of(other) for other in cloud.interfaces_of(instance.instance_id)]
-    if not 0 <= card_index < len(kind.cards):
-        raise errors.invalid_value(f"Network card index {card_index} exceeds the limit for {kind.name}")
+    if not 0 <= card_index < len(kind.network_cards):
+        raise errors.invalid_value(f"Network card index {card_index} exceeds the limit for {kind.instance_type}")
     on_card = [attachment for attachment in present if attachment.card_index == card_index]
     if any(attachment.device_index == device_index for attachment in on_card):
         raise errors.device_index_taken(instance.instance_id, device_index)
-    if len(present) >= kind.max_enis or len(on_card) >= kind.cards[card_index]:
-        raise errors.attachment_limit(len(present) + 1, kind.name)
+    if len(present) >= kind.total_enis or len(on_card) >= kind.network_cards[card_index].max_enis:
+        raise errors.attachment_limit(len(present) + 1, kind.instance_type)
     if eni.ipv4_slots > kind.ipv4_per_eni:
         raise errors.address_limit()
     if eni.ipv6_slots > kind.ipv6_per_eni:
@@ -226,6 +227,8 @@ def _take_addresses(cloud: Cloud, request: InterfaceRequest, subnet: Subnet) -> 
         order = replace(order, addresses=(request.primary, *order.addresses))
     else:
         order = replace(order, count=order.count + 1)
+    if order.prefix_count and cloud.spaces[subnet.subnet_id].free_count < PREFIX_SIZE * order.prefix_count:
+        raise errors.too_few_for_prefixes()
     taken, prefixes = addresses.take4(cloud, subnet.subnet_id, order)
     try:
         ipv6, ipv6_prefixes = addresses.take6(cloud, subnet.subnet_id, request.ipv6)

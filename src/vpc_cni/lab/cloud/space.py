@@ -59,7 +59,11 @@ class AddressSpace:
 
     def take_addresses(self, count: int) -> tuple[IPv4Address, ...]:
         """Take ``count`` free addresses at random."""
-        chosen = self._draw(count) or self._sample(count)
+        if count > self.free_count:
+            raise errors.subnet_full()
+        chosen = self._draw(count)
+        if len(chosen) < count:
+            chosen = self._sample(count)
         self._use(chosen)
         return tuple(map(IPv4Address, chosen))
 
@@ -116,7 +120,7 @@ class AddressSpace:
         self._single_uses.update(number & _BLOCK_MASK for number in numbers)
 
     def _draw(self, count: int) -> list[int]:
-        """Draw at random; empty when luck runs out, which it does when the subnet is nearly full."""
+        """Draw at random; fewer than ``count`` when luck runs out, as it does when the subnet is nearly full."""
         chosen: dict[int, None] = {}
         for _ in range(_TRIES * count):
             if len(chosen) == count:
@@ -124,7 +128,7 @@ class AddressSpace:
             number = self._rng.randint(self._first, self._last)
             if number not in chosen and self._is_open(number):
                 chosen[number] = None
-        return list(chosen) if len(chosen) == count else []
+        return list(chosen)
 
     def _sample(self, count: int) -> list[int]:
         candidates = [number for number in range(self._first, self._last + 1) if self._is_open(number)]
