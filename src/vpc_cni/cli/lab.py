@@ -134,7 +134,8 @@ def run_inside(
     places = {each["name"]: each["netns_path"] for each in (*document["nodes"], *document["pods"])}
     if where not in places:
         raise CallerError(f'there is no pod or node "{where}"', hint=f"known: {', '.join(sorted(places))}")
-    execute_inside(places[where], lab.pid, command)
+    # The dashes reach us when they follow the place, since options may belong to the command.
+    execute_inside(places[where], lab.pid, command[1:] if command[0] == "--" else command)
 
 
 @app.command()

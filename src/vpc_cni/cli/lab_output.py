@@ -12,6 +12,7 @@ from rich.table import Table
 Document = Mapping[str, Any]
 
 PASSED, FAILED = "[green]ok[/]", "[bold red]FAILED[/]"
+PIPE_COLUMNS = 200
 
 
 def say(text: str) -> None:
@@ -118,7 +119,7 @@ def print_check(report: Document) -> None:
             *(cells.get(protocol, "-") for protocol in ("TCP", "UDP", "ping")),
             PASSED if row["passed"] else FAILED,
         )
-    Console().print(table)
+    _show_table(table)
     for problem in report["problems"]:
         say(f"problem: {problem}")
     passed = sum(row["passed"] for row in report["rows"])
@@ -130,7 +131,15 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = _table(columns)
     for row in rows:
         table.add_row(*map(escape, row))
-    Console().print(table)
+    _show_table(table)
+
+
+def _show_table(table: Table) -> None:
+    """Print a table; into a pipe or file at full width, since nobody can widen those."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_COLUMNS
+    console.print(table)
 
 
 def _table(columns: Sequence[str]) -> Table:
