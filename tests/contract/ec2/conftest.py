@@ -94,6 +94,7 @@ class ScriptedServer:
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -105,6 +106,10 @@ class ScriptedServer:
             for connection in self._open:
                 with suppress(OSError):  # the client has reset it
                     connection.shutdown(socket.SHUT_RDWR)
+
+    def wait_until_all_closed(self) -> None:
+        with self._lock:
+            assert self._changed.wait_for(lambda: not self._open, timeout=5)
 
     def actions(self) -> list[str]:
         return [request.form.get("Action", request.path) for request in self.received]
@@ -133,10 +138,12 @@ class ScriptedServer:
         except OSError:
             return
         finally:
-            with self._lock:
-                self._open.discard(connection)
             reader.close()
-            connection.close()
+            with self._lock:
+                # Under the lock: whoever sees the set without it may rely on the peer having been told.
+                connection.close()
+                self._open.discard(connection)
+                self._changed.notify_all()
 
 
 def _read_request(reader) -> Received | None:

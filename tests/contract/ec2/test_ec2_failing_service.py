@@ -229,6 +229,7 @@ def test_a_kept_connection_that_the_service_closed_is_replaced(server, connect, 
     client = connect().client
     server.steps = [say.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<R/>")]
     client.assign_private_ip_addresses(eni_id="eni-1", count=1)
+    server.wait_until_all_closed()
     client.assign_private_ip_addresses(eni_id="eni-1", count=1)
     assert len(server.received) == 2
 
