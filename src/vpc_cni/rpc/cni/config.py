@@ -28,7 +28,7 @@ MAX_MTU = 9001
 _RESERVED_PREFIXES = frozenset({"eth", "lo", "vlan"})
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*", re.ASCII)
 _INTEGER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
-_ENFORCING_MODES = frozenset({"", "strict", "standard"})
+_ENFORCING_MODES = (None, "", "strict", "standard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def _refuse_ipam(value: object) -> None:
 
 
 def _check_enforcing_mode(value: object) -> None:
-    if value is not None and value not in _ENFORCING_MODES:
+    if value not in _ENFORCING_MODES:
         raise ConfigurationError(f"podSGEnforcingMode {value!r} is not known", hint="use 'strict' or 'standard'")
 
 
