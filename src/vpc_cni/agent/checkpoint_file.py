@@ -71,9 +71,9 @@ class CheckpointFile:
     async def write(self) -> None:
         """Write the file now."""
         content = encode_checkpoint(self._allocations())
-        # The digest first: a kill in between leaves a file that differs from it only in what the journal knows better.
-        await asyncio.get_running_loop().run_in_executor(None, _replace, self._path, content)
+        # The digest first: after a kill in between, the journal still knows the older file as its own.
         self._journal.append(CheckpointWritten(digest(content)))
+        await asyncio.get_running_loop().run_in_executor(None, _replace, self._path, content)
         self._reach(Step.CHECKPOINT_WRITTEN)
 
 

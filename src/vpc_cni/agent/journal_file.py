@@ -7,6 +7,7 @@ agent's lock).
 
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from vpc_cni.errors import HostError
@@ -67,6 +68,11 @@ class JournalFile:
         self._begin_compaction(now=0.0)
         while self._compaction is not None:
             self.compact_slice()
+
+    def replace(self, records: Iterable[Record]) -> None:
+        """Start anew with these records: what a restart has found to be true."""
+        self.state = fold(tuple(records))
+        self._rewrite()
 
     def append(self, record: Record) -> None:
         """Write one record; when this returns, a successor of this process will read it.

@@ -40,6 +40,7 @@ class Ledger:
         self._journal = journal
         self._reach = reach
         self._on_change = on_change
+        self._assigned_at: dict[SandboxKey, float] = {}
 
     def assign(
         self, key: SandboxKey, pod: PodIdentity, host_ifname: str, now: float, wall_ns: int
@@ -54,6 +55,7 @@ class Ledger:
         except BaseException:
             self.pool.abandon(key)
             raise
+        self._assigned_at[key] = now
         self._reach(Step.ADD_INTENT_WRITTEN)
         return allocation
 
@@ -71,6 +73,7 @@ class Ledger:
     def release(self, key: SandboxKey, now: float) -> Cooling | None:
         """End an allocation and start its cooldown; None when there is none."""
         cooling = self.pool.release(key, now)
+        self._assigned_at.pop(key, None)
         if cooling is not None:
             self.note(Released.of(cooling))
             self._on_change()
@@ -99,6 +102,10 @@ class Ledger:
         """Return the name that the host link of ``key`` was made with; empty when there is no such ADD."""
         add = self._journal.state.adds.get(key)
         return add.intent.host_ifname if add is not None else ""
+
+    def assigned_at(self, key: SandboxKey) -> float | None:
+        """Return when this run gave ``key`` its address, CLOCK_BOOTTIME seconds; None when it did not."""
+        return self._assigned_at.get(key)
 
     # -- EC2 ------------------------------------------------------------------------------------------------------
 

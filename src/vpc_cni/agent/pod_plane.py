@@ -3,13 +3,12 @@
 Keeps what drift repair must know in step with what is wired, and remembers which links the reaper still has.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address
 
 from vpc_cni.agent.steps import Reach, Step
 from vpc_cni.ipam.records import AddCommitted
-from vpc_cni.model import Allocation, Eni, SandboxKey
+from vpc_cni.model import MAIN_TABLE, Allocation, Eni, SandboxKey
 from vpc_cni.netlink.check import check_pod
 from vpc_cni.netlink.identity import derive_mac
 from vpc_cni.netlink.pod import PodPlane, PodWiring, WiredPod
@@ -24,12 +23,11 @@ class PodWirer:
     """
 
     def __init__(
-        self, plane: PodPlane, host: RouteSocket, *, find_eni: Callable[[str], Eni | None], mtu_bytes: int, reach: Reach
+        self, plane: PodPlane, host: RouteSocket, *, find_eni: Callable[[str], Eni | None], reach: Reach
     ) -> None:
         self._plane = plane
         self._host = host
         self._find_eni = find_eni
-        self._mtu_bytes = mtu_bytes
         self._reach = reach
         self._reaping: dict[int, SandboxKey] = {}
 
@@ -75,6 +73,11 @@ class PodWirer:
                 wiring, pod=pod, netns_fd=netns_fd, on_host_wired=lambda: self._reach(Step.ADD_HOST_WIRED)
             )
 
+    def expect(self, allocation: Allocation, committed: AddCommitted) -> None:
+        """Let drift repair keep a pod that an earlier run of the agent wired."""
+        wiring = self.wiring(allocation, host_ifname="", container_ifname="", mtu_bytes=0)
+        self._plane.expect(wiring, committed.host_ifindex, committed.container_mac)
+
     def unwire(self, key: SandboxKey, address: IPv4Address, ifindex: int) -> bool:
         """Remove rules and route at once and leave the link to the reaper; False when there is no link."""
         waiting = self._plane.unwire(key, address, ifindex)
@@ -104,15 +107,4 @@ class PodWirer:
 
 def _table_of(device_number: int) -> int:
     """Routing table of an ENI that is gone from the pool; its rules still name it."""
-    return device_number + 1 if device_number > 0 else 254
-
-
-def report_gone(
-    loop: asyncio.AbstractEventLoop, on_gone: Callable[[Sequence[int]], None]
-) -> Callable[[Sequence[int]], None]:
-    """Return a reaper callback that runs ``on_gone`` on the loop."""
-
-    def gone(ifindexes: Sequence[int]) -> None:
-        loop.call_soon_threadsafe(on_gone, list(ifindexes))
-
-    return gone
+    return device_number + 1 if device_number > 0 else MAIN_TABLE

@@ -7,7 +7,7 @@ its own; a DEL never waits.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -237,6 +237,12 @@ class PodNetworks:
         self._grower.nudge()
         return found
 
+    def delete_recorded(self, key: SandboxKey, at: float) -> None:
+        """Perform a DEL that the plugin recorded while no agent answered; one that a later ADD overtook is void."""
+        assigned_at = self._ledger.assigned_at(key)
+        if assigned_at is None or assigned_at <= at:
+            self.delete(key, at, reason="Replayed")
+
     def _release(self, key: SandboxKey, at: float) -> bool:
         wired = self._ledger.wired(key)
         cooling = self._ledger.release(key, at)
@@ -249,9 +255,9 @@ class PodNetworks:
         self._reach(Step.DEL_UNWIRED)
         return True
 
-    def links_gone(self, keys: Iterator[SandboxKey]) -> None:
-        """The reaper has deleted the links of these sandboxes: their addresses may be used again after cooldown."""
-        for key in keys:
+    def links_gone(self, ifindexes: Sequence[int]) -> None:
+        """The reaper has deleted these links: the addresses of their sandboxes may be used again after cooldown."""
+        for key in self._wirer.take_gone(ifindexes):
             self._reach(Step.LINK_GONE)
             self._link_gone(key)
         self.serve_waiters()

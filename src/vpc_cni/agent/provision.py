@@ -16,7 +16,7 @@ import itertools
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Protocol, TypeVar
@@ -99,8 +99,14 @@ class Provisioner:
         self._reach = reach
         self._on_addresses = on_addresses
         self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self.touched_at: dict[str, float] = {}
-        """When each ENI was last changed at EC2 by us: its descriptions lag for a while after."""
+        self.in_hand: set[str] = set()
+        """ENIs that are being created, attached or deleted now: nobody else may adopt or delete them."""
+        self._creations = 0
+
+    @property
+    def is_creating(self) -> bool:
+        """Whether an ENI is being created whose id may not be known yet."""
+        return self._creations > 0
 
     def queue(self, eni_id: str) -> asyncio.Lock:
         """The queue of an ENI: hold it while changing the ENI."""
@@ -140,12 +146,13 @@ class Provisioner:
             CloudError: EC2 refused; whatever was created is deleted again, now or by the next clean-up.
             KernelError: the link did not appear or could not be configured; the ENI stays, not open for pods.
         """
+        self._creations += 1
         try:
             eni = await self._create_attached(action, growth.token)
             self._ledger.pool.add_eni(eni, self._clock(), state=EniState.ATTACHING)
         finally:
+            self._creations -= 1
             self._ledger.pool.finish_growth(growth.token)
-        self.touched_at[eni.eni_id] = self._clock()
         async with self._queues[eni.eni_id]:
             protect = asyncio.ensure_future(self._protect(eni))
             try:
@@ -174,11 +181,14 @@ class Provisioner:
         self._reach(Step.CREATED)
         self._ledger.conclude(token, Ec2Operation.CREATE, eni_id=created.eni_id)
         self._reach(Step.CREATE_OUTCOME_WRITTEN)
+        self.in_hand.add(created.eni_id)
         try:
             attachment = await self._attach(created.eni_id, action.device_number)
         except CloudError:
             await self._discard(created.eni_id)
             raise
+        finally:
+            self.in_hand.discard(created.eni_id)
         attached = dataclasses.replace(created, attachment=attachment)
         return attached.as_eni(self._facts.subnet_cidrs[created.subnet_id])
 
@@ -273,7 +283,6 @@ class Provisioner:
                         await self.read_back(eni_id)
                     raise
                 self._reach(Step.ADDRESSES_ASSIGNED)
-                self.touched_at[eni_id] = self._clock()
                 self._ledger.conclude(growth.token, Ec2Operation.ASSIGN, eni_id=eni_id, addresses=added)
                 self._reach(Step.ASSIGN_OUTCOME_WRITTEN)
                 self._ledger.pool.add_addresses(eni_id, added, self._clock())
@@ -309,7 +318,6 @@ class Provisioner:
                 await self._settle_unassign(token, eni_id, addresses, err)
                 raise
             self._reach(Step.ADDRESSES_UNASSIGNED)
-            self.touched_at[eni_id] = self._clock()
             self._forget_addresses(token, eni_id, addresses)
 
     async def _settle_unassign(
@@ -354,9 +362,23 @@ class Provisioner:
             self._reach(Step.DETACH_OUTCOME_WRITTEN)
             self._links.tear_down(eni)
             pool.remove_eni(eni.eni_id, self._clock())
-            await self._delete_detached(eni.eni_id)
+            self.in_hand.add(eni.eni_id)
+            try:
+                await self._delete_detached(eni.eni_id)
+            finally:
+                self.in_hand.discard(eni.eni_id)
         self._queues.pop(eni.eni_id, None)
-        self.touched_at.pop(eni.eni_id, None)
+
+    async def resume_release(self, addresses: Iterable[IPv4Address]) -> None:
+        """Ask EC2 again to take back what an earlier run of the agent was giving back."""
+        wanted = frozenset(addresses)
+        for eni in self._ledger.pool.enis():
+            mine = tuple(address for address in eni.addresses if address in wanted)
+            if mine:
+                try:
+                    await self.unassign(UnassignAddresses(eni.eni_id, mine))
+                except CloudError as err:
+                    _log.warning("addresses of %s stay: %s", eni.eni_id, err)
 
     def _detach(self, eni: Eni) -> None:
         attachment_id = eni.attachment_id

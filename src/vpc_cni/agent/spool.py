@@ -1,20 +1,74 @@
-"""Watches the spool: the folder in which plugins record DELs while the agent is away or slow.
+"""The spool: DELs that plugins recorded while the agent was away or slow.
 
-What a spool file is and how it is taken stands in ``rpc.spool``; this module says *when* to look: once before the
-first ADD, and whenever a plugin has renamed a file into the folder.
+A file is *taken* (renamed) before it is read, so that a DEL recorded meanwhile makes a new file; it stays until its DEL
+is done, so that a killed agent's successor finds it again. The folder is read once before the first ADD, and
+whenever a plugin has renamed a file into it.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from vpc_cni.errors import HostError
+from vpc_cni.errors import CallerError, HostError
+from vpc_cni.rpc.messages import Request
+from vpc_cni.rpc.spool import MAX_FILE_BYTES, decode_spooled
 
 # linux/inotify.h
 _IN_MOVED_TO = 0x80
 _IN_ONLYDIR = 0x01000000
+
+_TAKEN = ".taken"
+_NAME = re.compile(r"[0-9a-f]{64}(\.taken)?")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedDelete:
+    """A taken spool file. ``request`` is None when ``problem`` says why it cannot be read."""
+
+    path: Path
+    request: Request | None
+    problem: CallerError | None = None
+
+    def remove(self) -> None:
+        """Forget the file: its DEL is done, or reported as unreadable. May be repeated."""
+        self.path.unlink(missing_ok=True)
+
+
+def count_recorded(directory: Path) -> int:
+    """Return how many DELs wait to be replayed; 0 without a folder."""
+    try:
+        return sum(1 for name in os.listdir(directory) if _NAME.fullmatch(name))
+    except FileNotFoundError:
+        return 0
+
+
+def take_recorded(directory: Path) -> Iterator[RecordedDelete]:
+    """Take the files one after the other; those that a former agent had taken first. No folder: nothing."""
+    try:
+        names = [name for name in os.listdir(directory) if _NAME.fullmatch(name)]
+    except FileNotFoundError:
+        return
+    for name in sorted(names, key=lambda name: (not name.endswith(_TAKEN), name)):
+        with contextlib.suppress(FileNotFoundError):
+            yield _take(directory / name)
+
+
+def _take(path: Path) -> RecordedDelete:
+    taken = path
+    if path.suffix != _TAKEN:
+        taken = path.with_name(path.name + _TAKEN)
+        path.rename(taken)
+    with taken.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    try:
+        return RecordedDelete(taken, decode_spooled(data))
+    except CallerError as err:
+        return RecordedDelete(taken, None, err)
 
 
 class SpoolWatch:

@@ -83,6 +83,12 @@ class WaitingLane:
             waiter.ready.set_exception(CapacityError(f"ADD of {key} was cancelled: {why}", shortage=Shortage.STOPPING))
         return True
 
+    def abort_all(self) -> None:
+        """Let go of all waiters without an answer: their plugins see the connection close and try again."""
+        for waiter in list(self._waiters.values()):
+            waiter.ready.cancel()
+        self._waiters.clear()
+
     def serve(self, assign: Callable[[Waiter], Allocation | None]) -> int:
         """Give addresses to waiters in order until ``assign`` has none; return how many were served."""
         served = 0

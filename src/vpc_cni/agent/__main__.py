@@ -1,0 +1,35 @@
+"""Entry point: environment in, exit status out."""
+
+import asyncio
+import gc
+import os
+import sys
+
+from vpc_cni.agent.app import run_agent
+from vpc_cni.agent.logs import configure_logging
+from vpc_cni.errors import ConfigurationError, VpcCniError
+from vpc_cni.settings import load_agent_settings
+
+
+def main() -> int:
+    """Run the agent until SIGTERM; return 0, or 1 after an error that was printed."""
+    if len(sys.argv) > 1:
+        print("usage: python -m vpc_cni.agent (settings come from the environment: docs/settings.md)", file=sys.stderr)  # noqa: T201 - before logging exists
+        return 2
+    try:
+        settings = load_agent_settings(os.environ)
+    except ConfigurationError as err:
+        print(f"vpc-cni agent: {err}", file=sys.stderr)  # noqa: T201 - before logging exists
+        return 1
+    configure_logging(settings.host.log_level, settings.host.log_target)
+    # What start-up made lives for ever: the collector need not look at it again after each ADD.
+    gc.freeze()
+    try:
+        return asyncio.run(run_agent(settings, os.environ))
+    except VpcCniError as err:
+        print(f"vpc-cni agent: {err}", file=sys.stderr)  # noqa: T201 - the last word, for whoever reads the pod's log
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

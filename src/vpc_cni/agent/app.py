@@ -1,0 +1,480 @@
+"""The agent put together: what starts in which order, and what happens at SIGTERM.
+
+Start: lock, pages (alive, not ready), identity, ENIs and their links, restore, growth, spool, plugin socket, conflist,
+ready. A node looks ready to its runtime only when its pods can have networks.
+
+Stop: a marker asks plugins to wait for a successor, running requests end, the checkpoint is written. Links, rules and
+nftables stay: pods do not notice.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import fcntl
+import functools
+import logging
+import os
+import random
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TypeVar
+
+import vpc_cni
+from vpc_cni.agent.background import Background
+from vpc_cni.agent.checkpoint_file import CheckpointFile
+from vpc_cni.agent.clock import boottime, unix_ns
+from vpc_cni.agent.conflist import ConflistOptions, render_conflist, write_conflist
+from vpc_cni.agent.discovery import AttachedEnis, NodeIdentity, read_enis, read_node
+from vpc_cni.agent.errors_seen import ErrorsSeen
+from vpc_cni.agent.faces import Pages
+from vpc_cni.agent.growth import Grower
+from vpc_cni.agent.health import Health
+from vpc_cni.agent.host_network import HostNetwork, on_loop
+from vpc_cni.agent.http import HttpFace, LoopBridge
+from vpc_cni.agent.journal_file import JournalFile, read_boot_id
+from vpc_cni.agent.ledger import Ledger
+from vpc_cni.agent.metrics import AgentMetrics
+from vpc_cni.agent.observing import MetricsObserver
+from vpc_cni.agent.pod_plane import PodWirer
+from vpc_cni.agent.pods import PodNetworks, PodOptions
+from vpc_cni.agent.provision import NodeFacts, Provisioner
+from vpc_cni.agent.reconciler import Reconciler
+from vpc_cni.agent.restore import Restorer
+from vpc_cni.agent.server import PluginServer
+from vpc_cni.agent.spool import SpoolWatch, take_recorded
+from vpc_cni.agent.steps import Step, crash_at
+from vpc_cni.agent.waiting import WaitingLane
+from vpc_cni.ec2 import Ec2Client, InstanceIdentity, MetadataClient, Timing, connect_ec2, connect_metadata
+from vpc_cni.errors import CloudError, HostError, VpcCniError
+from vpc_cni.ipam import Conditions, Pool, Targets
+from vpc_cni.model import Eni
+from vpc_cni.rpc.cni import parse_request
+from vpc_cni.rpc.marker import MAX_WAIT_SECONDS, remove_marker, write_marker
+from vpc_cni.rpc.spool import SPOOL_DIRECTORY
+from vpc_cni.settings import AgentSettings
+
+_log = logging.getLogger(__name__)
+
+# EC2 is asked from this many threads at once: one slow call for each of a few ENIs, and comparison beside them.
+_EC2_THREADS = 6
+_STOP_GRACE_SECONDS = 2.0
+_IDENTITY_RETRY_SECONDS = 1.0
+# After a failed growth an ADD waits as long as a DEL of now would need to yield an address, and a little more.
+_PATIENCE_MARGIN_SECONDS = 10.0
+
+T = TypeVar("T")
+
+
+async def run_agent(settings: AgentSettings, environ: Mapping[str, str]) -> int:
+    """Run the agent until SIGTERM or SIGINT; return the exit status.
+
+    Raises:
+        VpcCniError: the agent cannot start on this node; the message says why and what to do.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    agent = Agent(settings, environ, stop)
+    starting = asyncio.ensure_future(agent.start())
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+        else:
+            starting.result()
+            await stopping
+    finally:
+        await agent.stop()
+    return 0
+
+
+@dataclasses.dataclass(slots=True)
+class Serving:
+    """What exists once pods are served; taken down in ``Agent.stop``."""
+
+    pods: PodNetworks
+    grower: Grower
+    server: PluginServer
+    spool: SpoolWatch
+
+
+class Agent:
+    """One running agent; ``start`` and ``stop`` once each.
+
+    Args:
+        stop: set when the agent shall end.
+    """
+
+    def __init__(self, settings: AgentSettings, environ: Mapping[str, str], stop: asyncio.Event) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._stop = stop
+        self._loop = asyncio.get_running_loop()
+        self._rng = random.Random()  # noqa: S311 - jitter and index ranges, no secrets
+        self._reach = crash_at(settings.host.crash_at)
+        self._executor = ThreadPoolExecutor(_EC2_THREADS, thread_name_prefix="ec2")
+        self._timing = Timing()
+        self._metrics = AgentMetrics(vpc_cni.__version__)
+        self._errors = ErrorsSeen()
+        self._health = Health(boottime)
+        self._background = Background(self._metrics, self._errors, self._rng)
+        self._pool = Pool(settings.pool.cooldown_seconds)
+        self._lane = WaitingLane(
+            limit=settings.pool.max_waiting_adds,
+            patience_seconds=settings.pool.cooldown_seconds + _PATIENCE_MARGIN_SECONDS,
+        )
+        self._pages = Pages(settings, self._health, self._pool, self._lane, self._metrics, self._errors, boottime)
+        self._faces: list[HttpFace] = []
+        self._unmanaged: tuple[Eni, ...] = ()
+        self._lock_fd = -1
+        self._journal: JournalFile | None = None
+        self._network: HostNetwork | None = None
+        self._checkpoint: CheckpointFile | None = None
+        self._serving: Serving | None = None
+
+    # -- start ----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bring the agent to the point where it serves pods."""
+        for notice in self._settings.notices:
+            _log.warning("%s", notice)
+        self._lock_fd = _lock(self._settings.host.run_dir)
+        self._background.spawn(self._background.beat(self._health), "heartbeat")
+        for face in self._pages.open(LoopBridge(self._loop)):
+            face.start()
+            self._faces.append(face)
+        metadata = connect_metadata(self._environ, timing=self._timing, observer=MetricsObserver(self._metrics))
+        instance = await self._wait_for_identity(metadata)
+        client = self._connect_ec2(metadata, instance)
+        node = await self._in_thread(functools.partial(read_node, metadata, instance, client))
+        self._pages.node = node
+        look = functools.partial(
+            read_enis, metadata, client, instance, manage_untagged=self._settings.pool.manage_untagged_eni
+        )
+        attached = await self._in_thread(look)
+        self._see(attached)
+        network = HostNetwork(self._settings.network, rng=self._rng, on_gone=on_loop(self._loop, self._links_gone))
+        self._network = network
+        usable = await self._set_up_links(network, attached, node)
+        restorer, ledger, wirer, releasing = self._restore(network, usable)
+        provisioner = self._build_provisioner(client, ledger, network, node)
+        grower = self._build_grower(ledger, provisioner, node)
+        pods = self._build_pods(ledger, wirer, grower)
+        self._serve(pods, grower)
+        network.start_repairs()
+        reconciler = Reconciler(
+            ledger=ledger,
+            provisioner=provisioner,
+            client=client,
+            instance_id=instance.instance_id,
+            look=lambda: self._in_thread(look),
+            review=restorer.review,
+            in_thread=self._in_thread,
+            metrics=self._metrics,
+            errors=self._errors,
+            clock=boottime,
+        )
+        self._start_background(client, node, metadata, reconciler, provisioner, releasing)
+        grower.start()
+        seconds = round(boottime() - self._health.started_at, 3)
+        _log.info("serving pods", extra={"fields": {"seconds": seconds, "pods": len(self._pool.allocations())}})
+
+    async def _wait_for_identity(self, metadata: MetadataClient) -> InstanceIdentity:
+        """Ask metadata who we are until it answers: a node may boot before its network is there."""
+        while True:
+            try:
+                return await self._in_thread(metadata.identity)
+            except CloudError as err:
+                self._health.reasons = (f"instance metadata: {err.message}",)
+                self._errors.add(err.operation, err)
+                _log.warning("waiting for instance metadata: %s", err)
+                await asyncio.sleep(_IDENTITY_RETRY_SECONDS)
+
+    def _connect_ec2(self, metadata: MetadataClient, instance: InstanceIdentity) -> Ec2Client:
+        cloud = self._settings.cloud
+        return connect_ec2(
+            self._environ,
+            region=cloud.region or instance.region,
+            metadata=metadata,
+            http_timeout_seconds=cloud.http_timeout_seconds,
+            timing=self._timing,
+            observer=MetricsObserver(self._metrics),
+        ).client
+
+    def _see(self, attached: AttachedEnis) -> None:
+        """Remember the ENIs that only take places."""
+        self._unmanaged = attached.unmanaged
+        self._pages.unmanaged_enis = len(attached.unmanaged)
+
+    async def _set_up_links(self, network: HostNetwork, attached: AttachedEnis, node: NodeIdentity) -> list[Eni]:
+        """Configure the host and every ENI; return those whose links work. The primary one must."""
+        primary, *secondary = attached.managed
+        await network.set_up_primary(primary, node.vpc_cidrs)
+        outcomes = await asyncio.gather(*(network.set_up(eni) for eni in secondary), return_exceptions=True)
+        usable = [primary]
+        for eni, outcome in zip(secondary, outcomes, strict=True):
+            if outcome is None:
+                usable.append(eni)
+            elif isinstance(outcome, VpcCniError):
+                self._errors.add("set up ENI", outcome)
+                _log.error("%s cannot be used: %s", eni.eni_id, outcome)
+            else:
+                raise outcome
+        return usable
+
+    def _restore(
+        self, network: HostNetwork, enis: Sequence[Eni]
+    ) -> tuple[Restorer, Ledger, PodWirer, tuple[IPv4Address, ...]]:
+        host = self._settings.host
+        journal = JournalFile(host.run_dir / "journal", read_boot_id())
+        read = journal.open()
+        checkpoint = CheckpointFile(host.backing_store, journal, self._pool.allocations, reach=self._reach)
+        ledger = Ledger(self._pool, journal, reach=self._reach, on_change=checkpoint.mark_changed)
+        wirer = PodWirer(network.pods, network.socket, find_eni=self._pool.eni, reach=self._reach)
+        restorer = Restorer(
+            ledger=ledger,
+            journal=journal,
+            checkpoint=checkpoint,
+            plane=network.pods,
+            wirer=wirer,
+            host=network.socket,
+            veth_prefix=self._settings.network.veth_prefix,
+            cooldown_seconds=self._settings.pool.cooldown_seconds,
+        )
+        outcome = restorer.restore(read, enis, boottime())
+        checkpoint.mark_changed()
+        self._journal, self._checkpoint = journal, checkpoint
+        return restorer, ledger, wirer, outcome.releasing
+
+    def _build_provisioner(
+        self, client: Ec2Client, ledger: Ledger, network: HostNetwork, node: NodeIdentity
+    ) -> Provisioner:
+        cloud = self._settings.cloud
+        facts = NodeFacts(
+            instance_id=node.instance.instance_id,
+            vpc_id=node.vpc_id,
+            security_groups=node.security_groups,
+            subnet_cidrs={eni.subnet_id: eni.subnet_cidr for eni in self._pool.enis()},
+            cluster_name=cloud.cluster_name,
+            extra_tags=dict(cloud.additional_eni_tags),
+        )
+        return Provisioner(
+            client=client,
+            ledger=ledger,
+            links=network,
+            facts=facts,
+            in_thread=self._in_thread,
+            clock=boottime,
+            reach=self._reach,
+            on_addresses=self._addresses_came,
+        )
+
+    def _build_grower(self, ledger: Ledger, provisioner: Provisioner, node: NodeIdentity) -> Grower:
+        pool = self._settings.pool
+        targets = Targets(
+            warm_eni=pool.warm_eni_target,
+            warm_ip=pool.warm_ip_target,
+            minimum_ip=pool.minimum_ip_target,
+            max_eni=pool.max_eni or 0,
+            max_pods=pool.max_pods or node.limits.pod_addresses + 2,
+        )
+        primary = self._pool.enis()[0]
+        fixed = Conditions(subnets=(primary.subnet_id,), provisioning=pool.provisioning)
+        grower = Grower(
+            ledger=ledger,
+            provisioner=provisioner,
+            lane=self._lane,
+            targets=targets,
+            limits=node.limits,
+            conditions=lambda: self._conditions(fixed),
+            metrics=self._metrics,
+            errors=self._errors,
+            clock=boottime,
+            chance=self._rng.random,
+        )
+        self._pages.grower = grower
+        return grower
+
+    def _conditions(self, fixed: Conditions) -> Conditions:
+        return dataclasses.replace(
+            fixed,
+            unmanaged_enis=len(self._unmanaged),
+            used_device_numbers=frozenset(eni.device_number for eni in self._unmanaged),
+            terminating=self._stop.is_set(),
+        )
+
+    def _build_pods(self, ledger: Ledger, wirer: PodWirer, grower: Grower) -> PodNetworks:
+        return PodNetworks(
+            ledger=ledger,
+            wirer=wirer,
+            lane=self._lane,
+            grower=grower,
+            metrics=self._metrics,
+            options=PodOptions(self._settings.network.veth_prefix, self._settings.pool.add_wait_seconds),
+            why_not_ready=lambda: list(self._health.reasons),
+            clock=boottime,
+            wall_ns=unix_ns,
+            reach=self._reach,
+        )
+
+    def _serve(self, pods: PodNetworks, grower: Grower) -> None:
+        """Replay what was missed, listen, and only then let the runtime know."""
+        host = self._settings.host
+        directory = host.run_dir / SPOOL_DIRECTORY
+        spool = SpoolWatch(directory, lambda: self._replay(pods, directory))
+        self._replay(pods, directory)
+        server = PluginServer(
+            host.socket_path,
+            pods.handle,
+            clock=boottime,
+            agent_version=vpc_cni.__version__,
+            on_refused=self._refused,
+        )
+        server.listen()
+        self._serving = Serving(pods, grower, server, spool)
+        remove_marker(host.run_dir)
+        write_conflist(host.conflist_dir, render_conflist(_conflist_options(self._settings)))
+        self._health.reasons = ()
+
+    def _refused(self, error: Exception) -> None:
+        self._metrics.errors.labels("refusedRequest").inc()
+        _log.warning("request refused: %s", error)
+
+    def _replay(self, pods: PodNetworks, directory: Path) -> None:
+        """Perform the DELs that plugins recorded while no agent answered."""
+        for recorded in take_recorded(directory):
+            if recorded.request is None:
+                _log.error("recorded DEL %s cannot be read and is dropped: %s", recorded.path, recorded.problem)
+            else:
+                try:
+                    key = parse_request(recorded.request).key
+                    pods.delete_recorded(key, (recorded.request.released_at_ms or 0) / 1000)
+                except VpcCniError as err:
+                    self._errors.add("replay spool", err)
+                    _log.error("recorded DEL %s cannot be replayed and is dropped: %s", recorded.path, err)
+            self._reach(Step.SPOOL_REPLAYED)
+            recorded.remove()
+
+    def _start_background(
+        self,
+        client: Ec2Client,
+        node: NodeIdentity,
+        metadata: MetadataClient,
+        reconciler: Reconciler,
+        provisioner: Provisioner,
+        releasing: tuple[IPv4Address, ...],
+    ) -> None:
+        assert self._journal is not None  # noqa: S101 - opened by restore
+        assert self._checkpoint is not None  # noqa: S101
+        pool, cloud, background = self._settings.pool, self._settings.cloud, self._background
+        background.spawn(self._checkpoint.run(), "checkpoint")
+        background.spawn(background.compact(self._journal, boottime, self._reach), "journal compaction")
+        reconciling = background.reconcile(
+            reconciler,
+            period_seconds=pool.reconcile_seconds,
+            provisioning=pool.provisioning,
+            after=lambda seen: self._after_look(seen, metadata, node),
+        )
+        background.spawn(reconciling, "reconcile")
+        if releasing:
+            background.spawn(provisioner.resume_release(releasing), "resume release")
+        if cloud.leak_cleanup_seconds is not None and pool.provisioning:
+            cleaning = background.clean_leaks(
+                client,
+                node,
+                cluster_name=cloud.cluster_name,
+                period_seconds=cloud.leak_cleanup_seconds,
+                in_thread=self._in_thread,
+            )
+            background.spawn(cleaning, "leaked ENIs")
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._executor, call)
+
+    async def _after_look(self, seen: AttachedEnis, metadata: MetadataClient, node: NodeIdentity) -> None:
+        """Follow what others changed in the VPC."""
+        self._see(seen)
+        with contextlib.suppress(CloudError):
+            cidrs = await self._in_thread(lambda: metadata.vpc_cidrs(mac=node.instance.primary_mac))
+            if self._network is not None:
+                self._network.set_vpc_cidrs(cidrs)
+        self._addresses_came()
+
+    def _addresses_came(self) -> None:
+        if self._serving is not None:
+            self._serving.pods.serve_waiters()
+            self._serving.grower.nudge()
+
+    def _links_gone(self, ifindexes: Sequence[int]) -> None:
+        self._metrics.reaped.inc(len(ifindexes))
+        if self._serving is not None:
+            self._serving.pods.links_gone(ifindexes)
+
+    # -- stop -----------------------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Leave the node as it is and hand over to a successor. Takes less than 5 s."""
+        self._stop.set()
+        self._health.reasons = ("stopping",)
+        self._timing.stopping.set()
+        if self._serving is not None:
+            # The marker first: a plugin that finds the socket gone must already know that it is worth waiting.
+            write_marker(self._settings.host.run_dir, until=boottime() + MAX_WAIT_SECONDS)
+            self._lane.abort_all()
+            await self._serving.server.close(_STOP_GRACE_SECONDS)
+            self._serving.spool.close()
+            await self._serving.grower.stop()
+        await self._background.stop()
+        if self._serving is not None and self._checkpoint is not None:
+            with contextlib.suppress(OSError):
+                await self._checkpoint.write()
+        if self._network is not None:
+            self._network.close()
+        if self._journal is not None:
+            self._journal.close()
+        for face in self._faces:
+            await self._loop.run_in_executor(None, face.close)
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        _log.info("stopped; links, rules and address translation stay as they are")
+
+
+def _lock(run_dir: Path) -> int:
+    """Make sure that this is the only agent with this folder; return the descriptor that holds the lock.
+
+    Raises:
+        HostError: another one runs, or the folder cannot be used.
+    """
+    try:
+        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        run_dir.chmod(0o700)
+        fd = os.open(run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as err:
+        raise HostError(f"cannot use {run_dir}: {err.strerror}", hint="make it a writable folder of root") from err
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise HostError(
+            f"another agent uses {run_dir}", hint="only one agent may run on a node; stop the other one"
+        ) from None
+    return fd
+
+
+def _conflist_options(settings: AgentSettings) -> ConflistOptions:
+    host, network = settings.host, settings.network
+    return ConflistOptions(
+        veth_prefix=network.veth_prefix,
+        pod_mtu_bytes=network.pod_mtu_bytes,
+        socket_path=host.agent_socket_on_host,
+        plugin_log_file=host.plugin_log_file,
+        plugin_log_level=host.plugin_log_level,
+        bandwidth=host.bandwidth_plugin,
+        disable_pod_v6=host.disable_pod_v6,
+        pod_sg_enforcing_mode=host.pod_sg_enforcing_mode,
+    )

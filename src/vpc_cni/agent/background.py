@@ -1,0 +1,110 @@
+"""What the agent does beside serving pods: heartbeat, journal compaction, comparison with EC2, clean-up.
+
+Each is a loop of its own; a failure inside one is logged and counted and ends that round only.
+"""
+
+import asyncio
+import functools
+import logging
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from vpc_cni.agent.discovery import AttachedEnis, NodeIdentity
+from vpc_cni.agent.errors_seen import ErrorsSeen
+from vpc_cni.agent.health import Health
+from vpc_cni.agent.journal_file import JournalFile
+from vpc_cni.agent.leaks import delete_leaked_enis
+from vpc_cni.agent.metrics import AgentMetrics
+from vpc_cni.agent.reconciler import Reconciler
+from vpc_cni.agent.steps import Reach, Step
+from vpc_cni.ec2 import Ec2Client
+from vpc_cni.errors import CloudError
+
+_log = logging.getLogger(__name__)
+
+_HEARTBEAT_SECONDS = 0.5
+_COMPACTION_LOOK_SECONDS = 1.0
+_LEAK_JITTER_SECONDS = 300.0
+
+InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+class Background:
+    """Owns the background tasks; ``stop`` ends them all."""
+
+    def __init__(self, metrics: AgentMetrics, errors: ErrorsSeen, rng: random.Random) -> None:
+        self._metrics = metrics
+        self._errors = errors
+        self._rng = rng
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run ``work`` until it ends or the agent stops."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.critical("background task %s failed: a bug", task.get_name(), exc_info=task.exception())
+            self._metrics.errors.labels("backgroundTask").inc()
+
+    async def stop(self) -> None:
+        """Cancel all tasks and wait for them."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def beat(self, health: Health) -> None:
+        """Show that the loop turns."""
+        while True:
+            health.beat()
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+
+    async def compact(self, journal: JournalFile, clock: Callable[[], float], reach: Reach) -> None:
+        """Rewrite the journal when it has grown, a slice at a time, between requests."""
+        while True:
+            if not journal.wants_compaction():
+                await asyncio.sleep(_COMPACTION_LOOK_SECONDS)
+            elif journal.compact_slice(clock()):
+                await asyncio.sleep(0)
+            else:
+                reach(Step.JOURNAL_COMPACTED)
+
+    async def reconcile(
+        self,
+        reconciler: Reconciler,
+        *,
+        period_seconds: float,
+        provisioning: bool,
+        after: Callable[[AttachedEnis], Awaitable[None]],
+    ) -> None:
+        """Compare with EC2 each period, a little spread so that nodes do not ask in step."""
+        while True:
+            await asyncio.sleep(period_seconds * (0.9 + self._rng.random() / 5))
+            seen = await reconciler.run_once(provisioning=provisioning)
+            if seen is not None:
+                await after(seen)
+
+    async def clean_leaks(
+        self, client: Ec2Client, node: NodeIdentity, *, cluster_name: str, period_seconds: float, in_thread: InThread
+    ) -> None:
+        """Look for leaked ENIs each period; nodes of a cluster spread over it, since each looks through the VPC."""
+        look = functools.partial(
+            delete_leaked_enis,
+            client,
+            own_vpc_id=node.vpc_id,
+            cluster_name=cluster_name,
+            own_instance_id=node.instance.instance_id,
+        )
+        while True:
+            await asyncio.sleep(self._rng.random() * min(_LEAK_JITTER_SECONDS, period_seconds))
+            try:
+                await in_thread(look)
+            except CloudError as err:
+                self._errors.add(err.operation, err)
+                _log.warning("leaked ENIs cannot be looked for: %s", err)
+            await asyncio.sleep(period_seconds)

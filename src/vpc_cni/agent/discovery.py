@@ -1,0 +1,151 @@
+"""Who this node is and which ENIs it has: metadata first, EC2's word over it. Blocking: for worker threads.
+
+Metadata is always there and lags EC2 by seconds; EC2 is the truth and may be slow, throttled or denied. So identity
+and the layout of ENIs come from metadata, addresses and tags from EC2 when it answers. Without EC2 the node still
+starts: with what metadata says, and a reason in the log.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+
+from vpc_cni.ec2 import Ec2Client, InstanceIdentity, MetadataClient, NetworkInterface
+from vpc_cni.errors import CloudError, ConfigurationError
+from vpc_cni.ipam import InstanceLimits, find_limits
+from vpc_cni.ipam.limits import NetworkCard
+from vpc_cni.ipam.ownership import classify_eni
+from vpc_cni.model import Eni
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedEnis:
+    """The ENIs of this instance at one moment.
+
+    ``managed`` are ours to use, the primary one first; ``unmanaged`` only take a place. ``problem`` says why the
+    picture is metadata's alone; None when it is EC2's.
+    """
+
+    managed: tuple[Eni, ...]
+    unmanaged: tuple[Eni, ...] = ()
+    problem: CloudError | None = None
+
+    @property
+    def is_ec2_word(self) -> bool:
+        return self.problem is None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """Facts about the instance that hold for the life of this process."""
+
+    instance: InstanceIdentity
+    limits: InstanceLimits
+    vpc_id: str
+    vpc_cidrs: tuple[IPv4Network, ...]
+    security_groups: tuple[str, ...]
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_identity(metadata: MetadataClient) -> InstanceIdentity:
+    """Return who this instance is. Raises CloudError while metadata does not answer."""
+    return metadata.identity()
+
+
+def read_node(metadata: MetadataClient, instance: InstanceIdentity, client: Ec2Client) -> NodeIdentity:
+    """Read what the node needs to know once.
+
+    Raises:
+        CloudError: metadata failed, or the instance type is unknown and EC2 does not tell its limits.
+    """
+    mac = instance.primary_mac
+    return NodeIdentity(
+        instance=instance,
+        limits=read_limits(instance.instance_type, client),
+        vpc_id=metadata.vpc_id(mac=mac),
+        vpc_cidrs=metadata.vpc_cidrs(mac=mac),
+        security_groups=metadata.security_groups(mac=mac),
+    )
+
+
+def read_limits(instance_type: str, client: Ec2Client) -> InstanceLimits:
+    """Return the limits of the type from the packaged table, else from EC2."""
+    try:
+        return find_limits(instance_type)
+    except ConfigurationError:
+        described = client.describe_instance_type(name=instance_type)
+    return InstanceLimits(
+        instance_type=instance_type,
+        total_enis=described.maximum_interfaces,
+        ipv4_per_eni=described.ipv4_addresses_per_interface,
+        ipv6_per_eni=0,
+        ipv6_supported=False,
+        default_network_card=described.default_network_card,
+        network_cards=tuple(NetworkCard(card.index, card.maximum_interfaces) for card in described.network_cards),
+        hypervisor=described.hypervisor or "none",
+        bare_metal=described.bare_metal,
+        efa=False,
+        architectures=(),
+        vcpus=0,
+        memory_mib=0,
+    )
+
+
+def read_enis(
+    metadata: MetadataClient, client: Ec2Client, instance: InstanceIdentity, *, manage_untagged: bool
+) -> AttachedEnis:
+    """Return the attached ENIs.
+
+    Raises:
+        CloudError: metadata failed; a failure of EC2 is reported in the result instead.
+    """
+    from_metadata = metadata.list_enis(primary_mac=instance.primary_mac)
+    try:
+        described = _describe(client, instance.instance_id)
+    except CloudError as err:
+        _log.warning("ENIs are taken from instance metadata, which lags behind: %s", err)
+        return AttachedEnis(from_metadata, problem=err)
+    return _merge(from_metadata, described, instance.instance_id, manage_untagged=manage_untagged)
+
+
+def _describe(client: Ec2Client, instance_id: str) -> dict[str, NetworkInterface]:
+    filters = {"attachment.instance-id": [instance_id]}
+    return {each.eni_id: each for each in client.find_network_interfaces(filters=filters)}
+
+
+def _merge(
+    from_metadata: Iterable[Eni], described: Mapping[str, NetworkInterface], instance_id: str, *, manage_untagged: bool
+) -> AttachedEnis:
+    """Combine both views. Pure.
+
+    The set of ENIs is EC2's; the subnet's CIDR is known to metadata only, for ENIs it has seen, so an ENI that
+    metadata does not list yet must share a subnet with one that it does.
+    """
+    known = {eni.eni_id: eni for eni in from_metadata}
+    cidrs = {eni.subnet_id: eni.subnet_cidr for eni in known.values()}
+    managed: list[Eni] = []
+    unmanaged: list[Eni] = []
+    for interface in described.values():
+        eni = _as_eni(interface, known.get(interface.eni_id), cidrs)
+        if eni is None:
+            continue
+        verdict = classify_eni(eni, interface.tags, instance_id, manage_untagged=manage_untagged)
+        (managed if verdict.is_managed else unmanaged).append(eni)
+    order = sorted(managed, key=lambda eni: (eni.network_card, eni.device_number))
+    return AttachedEnis(tuple(order), tuple(unmanaged))
+
+
+def _as_eni(interface: NetworkInterface, seen: Eni | None, cidrs: Mapping[str, IPv4Network]) -> Eni | None:
+    attachment = interface.attachment
+    if attachment is None or attachment.status in ("detaching", "detached") or interface.primary_address is None:
+        return None
+    cidr = cidrs.get(interface.subnet_id)
+    if cidr is None:
+        _log.warning("%s is left out: metadata does not know its subnet yet", interface.eni_id)
+        return None
+    eni = interface.as_eni(cidr)
+    # Metadata's device number is corrected for types that count the primary interface differently.
+    return eni if seen is None else dataclasses.replace(eni, device_number=seen.device_number)

@@ -1,0 +1,136 @@
+"""Compares the pool with EC2 from time to time and brings it in line.
+
+EC2's descriptions lag behind its writes, so nothing is taken away on one look: an ENI or address must be missing in
+two looks in a row (``ipam.sync`` knows which answers are too old to tell). Additions are safe and happen at once. What
+pods use is never taken away: it stays with its pod, quarantined.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Any
+
+from vpc_cni.agent.discovery import AttachedEnis
+from vpc_cni.agent.errors_seen import ErrorsSeen
+from vpc_cni.agent.ledger import Ledger
+from vpc_cni.agent.metrics import AgentMetrics
+from vpc_cni.agent.provision import Provisioner
+from vpc_cni.ec2 import Ec2Client
+from vpc_cni.errors import CloudError, KernelError
+from vpc_cni.ipam import EniState
+from vpc_cni.ipam.ownership import DESCRIPTION_PREFIX, INSTANCE_ID_TAG
+from vpc_cni.ipam.sync import PoolSync, apply_sync, plan_sync
+from vpc_cni.model import Eni
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Brings the pool in line with EC2. Belongs to the loop.
+
+    Args:
+        look: reads the attached ENIs, in a worker thread.
+        review: judges quarantined addresses again.
+    """
+
+    ledger: Ledger
+    provisioner: Provisioner
+    client: Ec2Client
+    instance_id: str
+    look: Callable[[], Awaitable[AttachedEnis]]
+    review: Callable[[Iterable[Eni], float], None]
+    in_thread: Callable[[Callable[[], Any]], Awaitable[Any]]
+    metrics: AgentMetrics
+    errors: ErrorsSeen
+    clock: Callable[[], float]
+    _gone_before: frozenset[str] = frozenset()
+    _lost_before: frozenset[IPv4Address] = frozenset()
+    _loose_before: frozenset[str] = field(default_factory=frozenset)
+
+    async def run_once(self, *, provisioning: bool) -> AttachedEnis | None:
+        """Look and bring in line; return what was seen, None when nothing could be seen.
+
+        Args:
+            provisioning: whether ENIs that this node left unattached may be deleted.
+        """
+        with self.metrics.in_progress.labels("nodeIPPoolReconcile").track_inprogress():
+            try:
+                asked_at = self.clock()
+                seen = await self.look()
+                await self._apply(seen, asked_at)
+                if provisioning and seen.is_ec2_word:
+                    await self._delete_leftovers()
+            except CloudError as err:
+                self.metrics.errors.labels("reconcileFailedGetENIs").inc()
+                self.errors.add(err.operation, err)
+                _log.warning("reconcile: %s", err)
+                return None
+        return seen
+
+    async def _apply(self, seen: AttachedEnis, asked_at: float) -> None:
+        now, pool = self.clock(), self.ledger.pool
+        sync = plan_sync(pool, seen.managed, asked_at=asked_at, now=now)
+        believed = self._believe(sync, is_ec2_word=seen.is_ec2_word)
+        self._report(believed)
+        apply_sync(pool, believed, now)
+        if not self.provisioner.is_creating:  # else it may be the one that is being created right now
+            for eni in sync.new_enis:
+                await self._take_in(eni)
+        self.review(seen.managed, now)
+
+    def _believe(self, sync: PoolSync, *, is_ec2_word: bool) -> PoolSync:
+        """Keep what was missing in this look and the one before; metadata alone takes nothing away."""
+        gone, lost = frozenset(sync.gone_enis), frozenset(sync.lost)
+        believed = dataclasses.replace(
+            sync, gone_enis=tuple(gone & self._gone_before), lost=tuple(lost & self._lost_before)
+        )
+        if not is_ec2_word:
+            return dataclasses.replace(sync, gone_enis=(), lost=())
+        self._gone_before, self._lost_before = gone, lost
+        return believed
+
+    def _report(self, sync: PoolSync) -> None:
+        pool = self.ledger.pool
+        for eni_id in sync.gone_enis:
+            self._count("eniReconcileDel", f"{eni_id} is not attached any more")
+            self.metrics.force_removed_enis.inc()
+        for eni_id, addresses in sync.gained:
+            self._count("eniDataStorePoolReconcileAdd", f"{eni_id} has gained {len(addresses)} addresses")
+        if sync.lost:
+            in_use = sum(1 for address in sync.lost if pool.owner(address) is not None)
+            self._count("eniIPPoolReconcileDel", f"EC2 has taken {len(sync.lost)} addresses, {in_use} from pods")
+            self.metrics.force_removed_addresses.inc(in_use)
+
+    def _count(self, site: str, what: str) -> None:
+        self.metrics.reconciled.labels(site).inc()
+        _log.info("reconcile: %s", what)
+
+    async def _take_in(self, eni: Eni) -> None:
+        """Adopt an ENI that someone else attached."""
+        self._count("eniReconcileAdd", f"{eni.eni_id} was attached by someone else")
+        self.ledger.pool.add_eni(eni, self.clock(), state=EniState.ATTACHING)
+        try:
+            await self.provisioner.open_eni(eni)
+        except KernelError as err:
+            self.errors.add("adopt ENI", err)
+            _log.warning("%s cannot be used yet: %s", eni.eni_id, err)
+
+    async def _delete_leftovers(self) -> None:
+        """Delete ENIs that this node created and never attached, or detached and never deleted.
+
+        Only when found in two looks in a row: one of them may be on its way to be attached.
+        """
+        found = await self.in_thread(self._find_leftovers)
+        loose = frozenset(found) - self.provisioner.in_hand
+        for eni_id in loose & self._loose_before:
+            _log.info("deleting %s, which this node left unattached", eni_id)
+            await self.provisioner.delete_eni(eni_id)
+        self._loose_before = loose
+
+    def _find_leftovers(self) -> list[str]:
+        filters = {f"tag:{INSTANCE_ID_TAG}": [self.instance_id], "status": ["available"]}
+        found = self.client.find_network_interfaces(filters=filters)
+        return [each.eni_id for each in found if each.description.startswith(DESCRIPTION_PREFIX)]
