@@ -7,7 +7,9 @@
 Public: everything listed in ``__all__``. All else is private. Needs root, or a kernel that lets users make namespaces.
 """
 
-from vpc_cni.lab.client import CheckSummary, EniInfo, Lab, LabFaults, NodeInfo, PodInfo
+from vpc_cni.lab.client import Lab
+from vpc_cni.lab.fault_client import LabFaults
+from vpc_cni.lab.info import CheckSummary, EniInfo, NodeInfo, PodInfo
 from vpc_cni.lab.options import LabOptions
 
 __all__ = ["CheckSummary", "EniInfo", "Lab", "LabFaults", "LabOptions", "NodeInfo", "PodInfo"]

@@ -6,104 +6,30 @@ lives inside it; and whatever happens to the lab's process, nothing of the lab i
 
 import asyncio
 import os
-import select
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
-from ipaddress import IPv4Address
+from collections.abc import Sequence
+from dataclasses import fields
+from subprocess import CompletedProcess
 from types import TracebackType
-from typing import IO, Any, TypeVar
+from typing import Any
 
 from vpc_cni.errors import CallerError, HostError
 from vpc_cni.lab import statefile
 from vpc_cni.lab.control.client import call
-from vpc_cni.lab.control.wire import Request, decode_error, parse_line
-from vpc_cni.lab.options import LabOptions, encode_options
-from vpc_cni.lab.paths import LabPaths, lab_paths
-
-T = TypeVar("T")
-Progress = Callable[[str], None]
+from vpc_cni.lab.control.wire import Request
+from vpc_cni.lab.fault_client import LabFaults
+from vpc_cni.lab.info import CheckSummary, NodeInfo, PodInfo, read_node, read_record
+from vpc_cni.lab.options import LabOptions
+from vpc_cni.lab.paths import lab_paths
+from vpc_cni.lab.process import Progress, clear_crashed, start_daemon, wait_ended
 
 DOWN_SECONDS = 20.0
 
 
 def ignore_progress(_text: str) -> None:
     """Say nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class EniInfo:
-    """An attached ENI. ``spoofed_packets`` counts what the router dropped because the source was not its own."""
-
-    eni_id: str
-    device_number: int
-    mac: str
-    primary_address: str
-    addresses: tuple[str, ...]
-    prefixes: tuple[str, ...]
-    spoofed_packets: int
-
-
-@dataclass(frozen=True, slots=True)
-class NodeInfo:
-    """A node. All paths can be used by other processes of the same user while the lab is up."""
-
-    name: str
-    instance_id: str
-    instance_type: str
-    subnet_id: str
-    address: str
-    public_address: str | None
-    netns_path: str
-    plugin_dir: str
-    conflist_path: str
-    socket_path: str
-    run_dir: str
-    cache_dir: str
-    agent_log_path: str
-    agent_pid: int | None
-    agent_restarts: int
-    agent_supervised: bool
-    pods: int
-    enis: tuple[EniInfo, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PodInfo:
-    """A pod. ``device_number`` is that of the ENI which holds its address; None when EC2 knows no such ENI."""
-
-    name: str
-    node: str
-    address: str
-    eni_id: str | None
-    device_number: int | None
-    netns_path: str
-    container_id: str
-    ifname: str
-    add_ms: float
-
-    @property
-    def ip(self) -> IPv4Address:
-        return IPv4Address(self.address)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckSummary:
-    """The verdict of `Lab.check`; ``rows`` are as in `lab check --json`."""
-
-    passed: bool
-    seconds: float
-    problems: tuple[str, ...]
-    rows: tuple[Mapping[str, Any], ...]
-
-    def failures(self) -> list[str]:
-        """Return one line for each failed row and each problem."""
-        failed = [row for row in self.rows if not row["passed"]]
-        lines = [f"{row['title']} ({row['note']}): {row['source']} to {row['target']}: {_why(row)}" for row in failed]
-        return [*self.problems, *lines]
 
 
 class Lab:
@@ -121,7 +47,7 @@ class Lab:
         self.options = LabOptions(**{**known, **changes})
         self._paths = lab_paths(self.options.name)
         self._progress = on_progress
-        self.faults = LabFaults(self)
+        self.faults = LabFaults(self.call)
 
     @classmethod
     def attach(cls, name: str = "default", *, on_progress: Progress = ignore_progress) -> "Lab":
@@ -186,7 +112,7 @@ class Lab:
 
     @property
     def nodes(self) -> tuple[NodeInfo, ...]:
-        return tuple(map(_node_info, self.status()["nodes"]))
+        return tuple(map(read_node, self.status()["nodes"]))
 
     def node(self, name: str) -> NodeInfo:
         """Return one node.
@@ -201,7 +127,7 @@ class Lab:
 
     @property
     def pods(self) -> tuple[PodInfo, ...]:
-        return tuple(_read(PodInfo, pod) for pod in self.call("pod_list"))
+        return tuple(read_record(PodInfo, pod) for pod in self.call("pod_list"))
 
     def environment(self) -> dict[str, str]:
         """Return the variables with which boto3 and the ``aws`` command speak to this lab from the machine."""
@@ -212,7 +138,7 @@ class Lab:
 
     def add_node(self) -> NodeInfo:
         """Start one more instance and wait until its agent serves."""
-        return _node_info(self.call("node_add"))
+        return read_node(self.call("node_add"))
 
     def add_pod(self, node: str | None = None, *, name: str | None = None) -> PodInfo:
         """Add a pod and wait until the plugin has wired it.
@@ -220,11 +146,11 @@ class Lab:
         Raises:
             HostError: the plugin failed; the message has its error.
         """
-        return _read(PodInfo, self.call("pod_add", node=node, name=name, count=1)[0])
+        return read_record(PodInfo, self.call("pod_add", node=node, name=name, count=1)[0])
 
     def add_pods(self, count: int, node: str | None = None) -> tuple[PodInfo, ...]:
         """Add pods, several at a time, on one node or on all nodes in turn."""
-        return tuple(_read(PodInfo, pod) for pod in self.call("pod_add", node=node, count=count))
+        return tuple(read_record(PodInfo, pod) for pod in self.call("pod_add", node=node, count=count))
 
     def delete_pod(self, *names: str) -> None:
         self.call("pod_delete", names=list(names))
@@ -246,6 +172,34 @@ class Lab:
         """Say whether a dead agent shall be started again."""
         self.call("agent_supervise", node=node, on=on)
 
+    # --- running things inside --------------------------------------------------------------------------------------
+
+    def run(self, where: str, command: Sequence[str], timeout_seconds: float = 30.0) -> CompletedProcess[str]:
+        """Run a program in the network of a pod or node and return its output as text; any exit status is fine.
+
+        Raises:
+            CallerError: there is no such pod or node.
+        """
+        return subprocess.run(
+            [sys.executable, "-m", "vpc_cni.lab.enter", self.netns_path(where), str(self.pid), *command],
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+        )
+
+    def netns_path(self, where: str) -> str:
+        """Return the path of a pod's or node's network namespace, by name.
+
+        Raises:
+            CallerError: there is no such pod or node.
+        """
+        status = self.status()
+        for place in (*status["nodes"], *status["pods"]):
+            if place["name"] == where:
+                return str(place["netns_path"])
+        raise CallerError(f'there is no pod or node "{where}"')
+
     def call(self, op: str, **args: object) -> Any:
         """Run one control operation and return its plain JSON result."""
         return call(self._paths.control_socket, Request(op, args), self._progress)
@@ -255,144 +209,3 @@ class Lab:
         if identity is None:
             raise CallerError(f'lab "{self.options.name}" is not up', hint="start it with `vpc-cni lab up`")
         return identity
-
-
-class LabFaults:
-    """Breaks things on purpose. Each method returns the number by which `clear` mends it."""
-
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
-
-    def throttle(self, *, read: float | None = None, write: float | None = None) -> int:
-        """Limit EC2 calls to so many a second."""
-        return self._add("throttle", read=read, write=write)
-
-    def error(self, operation: str, code: str, *, times: int | None = None, message: str | None = None) -> int:
-        """Let an EC2 operation (or pattern) fail with a code, some times or until cleared."""
-        return self._add("error", operation=operation, code=code, times=times, message=message)
-
-    def lost_answer(self, operation: str, *, times: int = 1) -> int:
-        """Let calls take effect and then close the connection without an answer."""
-        return self._add("lost-answer", operation=operation, times=times)
-
-    def deny(self, action: str, *, role: str = "*") -> int:
-        """Take a permission away, for example ``ec2:CreateNetworkInterface``."""
-        return self._add("deny", action=action, role=role)
-
-    def latency(self, operation: str, seconds: float) -> int:
-        return self._add("latency", operation=operation, seconds=seconds)
-
-    def metadata_lag(self, seconds: float) -> int:
-        return self._add("metadata-lag", seconds=seconds)
-
-    def subnet_full(self, subnet: str) -> int:
-        """Let a subnet (by id, or by the name of a node in it) have no free address."""
-        return self._add("subnet-full", subnet=subnet)
-
-    def link_down(self, node: str, *, device: int = 0) -> int:
-        """Take the carrier from an ENI's link."""
-        return self._add("link-down", node=node, device=device)
-
-    def loss(self, node: str, percent: int, *, device: int = 0) -> int:
-        """Lose a part of an ENI's packets, in both directions."""
-        return self._add("loss", node=node, device=device, percent=percent)
-
-    def active(self) -> list[dict[str, Any]]:
-        listed: list[dict[str, Any]] = self._lab.call("fault_list")
-        return listed
-
-    def clear(self, number: int | None = None) -> int:
-        """Mend one fault, or all; returns how many."""
-        return int(self._lab.call("fault_clear", number=number))
-
-    def _add(self, kind: str, **args: object) -> int:
-        given = {key: value for key, value in args.items() if value is not None}
-        return int(self._lab.call("fault_add", kind=kind, **given)["number"])
-
-
-def start_daemon(options: LabOptions, paths: LabPaths, progress: Progress) -> None:
-    """Start the lab's process and follow its start to the end.
-
-    Raises:
-        VpcCniError: what the start failed with.
-    """
-    # The daemon may become root of a user namespace: it must find the same folder as we do.
-    environment = {**os.environ, "VPC_CNI_LAB_DIR": str(paths.base)}
-    with tempfile.TemporaryFile() as early_words:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "vpc_cni.lab.daemon"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=early_words,
-            cwd="/",
-            env=environment,
-            start_new_session=True,
-        )
-        assert process.stdin is not None  # noqa: S101 - for the type checker
-        assert process.stdout is not None  # noqa: S101
-        with process.stdin as stdin:
-            stdin.write(encode_options(options).encode())
-        with process.stdout as stdout:
-            if _follow_start(stdout, progress):
-                return
-        process.wait()
-        early_words.seek(0)
-        words = early_words.read().decode(errors="replace").strip().splitlines()
-    reason = words[-1] if words else f"status {process.returncode}"
-    raise HostError(f"the lab's process ended during its start: {reason}", hint=f"see {paths.log_file}")
-
-
-def _follow_start(stdout: IO[bytes], progress: Progress) -> bool:
-    """Read the lines of a starting daemon; True when it is up, False when it ended without a word."""
-    for line in stdout:
-        document = parse_line(line)
-        if "progress" in document:
-            progress(str(document["progress"]))
-        elif isinstance(document.get("error"), dict):
-            raise decode_error(document["error"])  # type: ignore[arg-type]
-        else:
-            return True
-    return False
-
-
-def wait_ended(identity: statefile.DaemonIdentity, timeout_seconds: float) -> None:
-    """Wait until a process is gone; kill it when that takes too long.
-
-    Killing is safe: the kernel takes the lab apart with the process.
-    """
-    try:
-        descriptor = os.pidfd_open(identity.pid)
-    except ProcessLookupError:
-        return
-    try:
-        if identity.is_alive() and not select.select([descriptor], [], [], timeout_seconds)[0]:
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-            select.select([descriptor], [], [], timeout_seconds)
-    finally:
-        os.close(descriptor)
-
-
-def clear_crashed(paths: LabPaths) -> bool:
-    """Remove the run folder of a lab whose process is gone; True when there was one."""
-    if not paths.root.exists():
-        return False
-    lock = statefile.acquire_lock(paths)
-    cleared = statefile.clear_leftovers(paths)
-    statefile.release_lock(paths, lock)
-    return cleared
-
-
-def _node_info(document: Mapping[str, Any]) -> NodeInfo:
-    enis = tuple(_read(EniInfo, eni) for eni in document["enis"])
-    return _read(NodeInfo, {**document, "enis": enis})
-
-
-def _read(kind: type[T], document: Mapping[str, Any]) -> T:
-    """Build a record from an object; fields it does not know are skipped, lists become tuples."""
-    names: Iterable[str] = (field.name for field in fields(kind))  # type: ignore[arg-type]
-    values = {name: document[name] for name in names if name in document}
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
-
-
-def _why(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{probe['protocol']} {probe['detail']}" for probe in row["probes"] if not probe["passed"])

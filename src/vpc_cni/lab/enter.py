@@ -1,6 +1,10 @@
-"""Become a program inside one of the lab's namespaces: what `lab exec` does."""
+"""Become a program inside one of the lab's namespaces: what `lab exec` does.
+
+Also a program: ``python -m vpc_cni.lab.enter NETNS_PATH DAEMON_PID CMD...``.
+"""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -30,3 +34,7 @@ def execute_inside(netns_path: str, daemon_pid: int, command: Sequence[str]) -> 
         os.execvp(command[0], list(command))  # noqa: S606 - no shell wanted
     except OSError as err:
         raise CallerError(f"cannot run {command[0]}: {err.strerror}") from err
+
+
+if __name__ == "__main__":
+    execute_inside(sys.argv[1], int(sys.argv[2]), sys.argv[3:])

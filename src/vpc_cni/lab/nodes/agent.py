@@ -23,7 +23,8 @@ SERVING_SECONDS = 30.0
 POLL_SECONDS = 0.01
 RESTART_FIRST_SECONDS, RESTART_MAX_SECONDS = 0.2, 5.0
 STEADY_SECONDS = 10.0  # an agent that lived so long gets the short delay again
-LOG_TAIL_LINES = 5
+HOPELESS_RESTARTS = 2
+LOG_TAIL_LINES = 1
 
 
 class AgentProcess:
@@ -71,11 +72,12 @@ class AgentProcess:
         Raises:
             HostError: it ended or did not get there in time; the message has the end of its log.
         """
+        before = self.restarts
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 while not (self._paths.conflist.exists() and self._paths.socket.exists()):
-                    if self.pid is None and not self.supervise:
-                        raise self._failure("ended before it served")
+                    if self.pid is None and (not self.supervise or self.restarts - before >= HOPELESS_RESTARTS):
+                        raise self._failure("ends before it serves")
                     await asyncio.sleep(POLL_SECONDS)
                 return
         raise self._failure(f"did not serve within {timeout_seconds:g} s")

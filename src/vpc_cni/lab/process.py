@@ -1,0 +1,90 @@
+"""The life of a lab's process, from the caller's side: start it, follow its start, wait for its end."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import IO
+
+from vpc_cni.errors import HostError
+from vpc_cni.lab import statefile
+from vpc_cni.lab.control.wire import decode_error, parse_line
+from vpc_cni.lab.options import LabOptions, encode_options
+from vpc_cni.lab.paths import LabPaths
+
+Progress = Callable[[str], None]
+
+
+def start_daemon(options: LabOptions, paths: LabPaths, progress: Progress) -> None:
+    """Start the lab's process and follow its start to the end.
+
+    Raises:
+        VpcCniError: what the start failed with.
+    """
+    # The daemon may become root of a user namespace: it must find the same folder as we do.
+    environment = {**os.environ, "VPC_CNI_LAB_DIR": str(paths.base)}
+    with tempfile.TemporaryFile() as early_words:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vpc_cni.lab.daemon"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=early_words,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
+        )
+        assert process.stdin is not None  # noqa: S101 - for the type checker
+        assert process.stdout is not None  # noqa: S101
+        with process.stdin as stdin:
+            stdin.write(encode_options(options).encode())
+        with process.stdout as stdout:
+            if _follow_start(stdout, progress):
+                return
+        process.wait()
+        early_words.seek(0)
+        words = early_words.read().decode(errors="replace").strip().splitlines()
+    reason = words[-1] if words else f"status {process.returncode}"
+    raise HostError(f"the lab's process ended during its start: {reason}", hint=f"see {paths.log_file}")
+
+
+def _follow_start(stdout: IO[bytes], progress: Progress) -> bool:
+    """Read the lines of a starting daemon; True when it is up, False when it ended without a word."""
+    for line in stdout:
+        document = parse_line(line)
+        if "progress" in document:
+            progress(str(document["progress"]))
+        elif isinstance(document.get("error"), dict):
+            raise decode_error(document["error"])  # type: ignore[arg-type]
+        else:
+            return True
+    return False
+
+
+def wait_ended(identity: statefile.DaemonIdentity, timeout_seconds: float) -> None:
+    """Wait until a process is gone; kill it when that takes too long.
+
+    Killing is safe: the kernel takes the lab apart with the process.
+    """
+    try:
+        descriptor = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if identity.is_alive() and not select.select([descriptor], [], [], timeout_seconds)[0]:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            select.select([descriptor], [], [], timeout_seconds)
+    finally:
+        os.close(descriptor)
+
+
+def clear_crashed(paths: LabPaths) -> bool:
+    """Remove the run folder of a lab whose process is gone; True when there was one."""
+    if not paths.root.exists():
+        return False
+    lock = statefile.acquire_lock(paths)
+    cleared = statefile.clear_leftovers(paths)
+    statefile.release_lock(paths, lock)
+    return cleared
