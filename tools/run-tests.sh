@@ -32,19 +32,25 @@ finish() {
 
 setup() { tools/setup.sh test; }
 
+# All of them, whatever the first one says: one round is enough to see what to mend.
 check() {
-    ruff format --check .
-    ruff check .
-    mypy
-    lint-imports --no-cache
-    check_shell
+    local failed=0
+    ruff format --check . || failed=1
+    ruff check . || failed=1
+    mypy || failed=1
+    lint-imports --no-cache --no-logo || failed=1
+    check_shell || failed=1
+    return $failed
 }
 
 # The shell scripts are few and simple; the linter is used where someone has it.
 check_shell() {
-    local script
-    for script in tools/*.sh .ci/run; do bash -n "$script"; done
-    ! command -v shellcheck >/dev/null || shellcheck tools/*.sh .ci/run
+    local script failed=0
+    for script in tools/*.sh .ci/run; do
+        bash -n "$script" || failed=1
+    done
+    ! command -v shellcheck >/dev/null || shellcheck tools/*.sh .ci/run || failed=1
+    return $failed
 }
 
 plugin() { python -m vpc_cni.plugin.build; }

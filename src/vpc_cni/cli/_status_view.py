@@ -108,7 +108,7 @@ def _errors(errors: Iterable[ErrorStatus]) -> RenderableType:
 def _table(title: str, words: Iterable[str], counts: Iterable[str] = ()) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in words:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=True)
     for name in counts:
         table.add_column(name, justify="right", no_wrap=True)
     return table

@@ -16,6 +16,9 @@ from vpc_cni.cli._status import Status, check_status
 from vpc_cni.cli._status_view import render_status
 from vpc_cni.settings import INTROSPECTION_SOCKET_NAME
 
+# As kubectl does: a line that is too long for the terminal is wrapped by it, and no identifier is ever cut.
+_LEAST_WIDTH = 240
+
 DEFAULT_AGENT = f"/var/run/aws-node/{INTROSPECTION_SOCKET_NAME}"
 
 app = typer.Typer(help="Look at the agent of one node.", no_args_is_help=True)
@@ -46,5 +49,6 @@ def status(
 
 def show(document: Status, console: Console) -> None:
     """Print a status as tables."""
+    console.width = max(console.width, _LEAST_WIDTH)
     for part in render_status(document):
         console.print(part)

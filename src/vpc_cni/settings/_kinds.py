@@ -4,6 +4,7 @@ The texts are those that the reference accepts; where it would fall back to a de
 """
 
 import json
+import os
 import re
 from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
 from pathlib import Path
@@ -93,12 +94,17 @@ LEVEL = Kind("log level", "DEBUG, INFO, WARN, ERROR or FATAL, in any case", _par
 
 
 def _parse_text(text: str) -> str:
-    if any(character < " " for character in text):
+    if any(character < " " for character in text) or not _is_unicode(text):
         raise Unacceptable
     return text
 
 
-TEXT = Kind("text", "text without control characters", _parse_text)
+def _is_unicode(text: str) -> bool:
+    # Bytes of the environment that are no UTF-8 arrive as lone surrogates, which no message to AWS can carry.
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+TEXT = Kind("text", "text in UTF-8 without control characters", _parse_text)
 
 
 def _parse_path(text: str) -> Path:
@@ -170,6 +176,8 @@ def _check_tag(key: str, value: str) -> None:
         raise Unacceptable(
             f"tags with keys of 1 to {_TAG_KEY_MAX} and values of up to {_TAG_VALUE_MAX} characters; {key!r} has not"
         )
+    if not _is_unicode(key + value):
+        raise Unacceptable("tags of Unicode characters")
     if "k8s.amazonaws.com" in key or key.lower().startswith("aws:"):
         raise Unacceptable(f"other keys: {key!r} is reserved (k8s.amazonaws.com in the key, or aws: before it)")
 
@@ -205,7 +213,7 @@ BIND_ADDRESS = Kind("address", "HOST:PORT, :PORT for all interfaces, or unix:/PA
 
 
 def _parse_socket_path(text: str) -> Path:
-    if len(text.encode()) > SOCKET_PATH_MAX_BYTES:
+    if len(os.fsencode(text)) > SOCKET_PATH_MAX_BYTES:
         raise Unacceptable(f"an absolute path of at most {SOCKET_PATH_MAX_BYTES} bytes, the kernel's limit for sockets")
     return _parse_path(text)
 
@@ -218,7 +226,7 @@ _LONGEST_SOCKET_NAME = "/introspect.sock"
 
 def _parse_run_dir(text: str) -> Path:
     limit = SOCKET_PATH_MAX_BYTES - len(_LONGEST_SOCKET_NAME)
-    if len(text.encode()) > limit:
+    if len(os.fsencode(text)) > limit:
         raise Unacceptable(f"an absolute path of at most {limit} bytes: sockets with longer paths cannot be bound")
     return _parse_path(text)
 

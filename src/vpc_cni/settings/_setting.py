@@ -22,7 +22,6 @@ class Container(enum.Enum):
     AGENT = "agent"
     INIT = "init container"
     METRICS_HELPER = "metrics helper"
-    NOBODY = "nobody any more"
 
 
 class Unacceptable(Exception):

@@ -53,12 +53,13 @@ def load_agent_settings(environ: Mapping[str, str]) -> AgentSettings:
     """
     environment = EnvironmentReader(environ)
     modes.check_modes(environment)
+    network_settings = read_network(environment)
     settings = AgentSettings(
         pool=read_pool(environment),
-        network=read_network(environment),
+        network=network_settings,
         cloud=read_cloud(environment),
         host=read_host(environment),
-        notices=_notices(environment),
+        notices=_notices(environment, network_settings),
         values=MappingProxyType(environment.values),
     )
     if environment.problems:
@@ -66,10 +67,16 @@ def load_agent_settings(environ: Mapping[str, str]) -> AgentSettings:
     return settings
 
 
-def _notices(environment: EnvironmentReader) -> tuple[str, ...]:
+def _notices(environment: EnvironmentReader, settings: NetworkSettings) -> tuple[str, ...]:
     environment.notice_without_effect(effect_free(SETTINGS))
     environment.notice_unknown((setting.name for setting in SETTINGS), OWN_PREFIX)
-    return tuple(environment.notices)
+    notices = list(environment.notices)
+    if settings.pod_mtu_bytes > settings.eni_mtu_bytes:
+        notices.append(
+            f"POD_MTU={settings.pod_mtu_bytes} is more than AWS_VPC_ENI_MTU={settings.eni_mtu_bytes}: pods will learn "
+            "the smaller size from the node for each destination, or lose large packets where ICMP is filtered"
+        )
+    return tuple(notices)
 
 
 def _error(problems: list[str]) -> ConfigurationError:
