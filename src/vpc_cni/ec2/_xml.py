@@ -14,11 +14,13 @@ def parse_answer(operation: str, body: bytes) -> Element:
         CloudError: with code MALFORMED when the body is no XML or declares a document type (no AWS service does;
             entities are how a small body becomes a large tree).
     """
-    if b"<!DOCTYPE" in body:
-        raise malformed(operation, "it declares a document type")
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - no document type, bounded size
-    except ElementTree.ParseError as err:
+        # As UTF-8 whatever it declares: another encoding would hide a document type from the check below.
+        document = body.decode("utf-8")
+        if "<!DOCTYPE" in document:
+            raise malformed(operation, "it declares a document type")
+        root = ElementTree.fromstring(document)  # noqa: S314 - no document type, bounded size
+    except (ElementTree.ParseError, UnicodeDecodeError) as err:
         raise malformed(operation, f"it is no XML: {err}") from err
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]

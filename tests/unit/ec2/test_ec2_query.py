@@ -72,13 +72,24 @@ def test_a_free_interface_is_no_node_eni():
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html><body>504", b"\x00\xff", b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'],
-    ids=["empty", "cut", "binary", "entities"],
+    [
+        b"",
+        b"<html><body>504",
+        b"\x00\xff",
+        b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>',
+        '<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'.encode("utf-16"),
+    ],
+    ids=["empty", "cut", "binary", "entities", "entities in another encoding"],
 )
 def test_what_is_not_an_answer_is_refused_by_name(body):
     with pytest.raises(CloudError) as caught:
         parse_answer("DescribeSubnets", body)
     assert (caught.value.code, caught.value.operation) == (MALFORMED, "DescribeSubnets")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "foo", "utf-32", "euc-jp"])
+def test_the_declared_encoding_does_not_matter(encoding):
+    assert parse_answer("Do", f'<?xml version="1.0" encoding="{encoding}"?><a/>'.encode()).tag == "a"
 
 
 @pytest.mark.parametrize(
