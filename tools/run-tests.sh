@@ -40,7 +40,7 @@ check() {
     mypy || failed=1
     lint-imports --no-cache --no-logo || failed=1
     check_shell || failed=1
-    return $failed
+    return "$failed"
 }
 
 # The shell scripts are few and simple; the linter is used where someone has it.
@@ -50,7 +50,7 @@ check_shell() {
         bash -n "$script" || failed=1
     done
     ! command -v shellcheck >/dev/null || shellcheck tools/*.sh .ci/run || failed=1
-    return $failed
+    return "$failed"
 }
 
 plugin() { python -m vpc_cni.plugin.build; }
