@@ -9,8 +9,8 @@ import pytest
 
 from vpc_cni.errors import CallerError, CniCode, ConfigurationError
 from vpc_cni.model import PodIdentity, SandboxKey
-from vpc_cni.rpc import Request
-from vpc_cni.rpc.cni import SUPPORTED_VERSIONS, Attachment, answer_version, parse_request
+from vpc_cni.rpc import Request, encode_result
+from vpc_cni.rpc.cni import SUPPORTED_VERSIONS, Attachment, answer_version, encode_error, parse_request
 from vpc_cni.rpc.cni.prev_result import RecordedWiring
 
 SINCE = {"ADD": "0.3.0", "DEL": "0.3.0", "CHECK": "0.4.0", "STATUS": "1.1.0", "GC": "1.1.0"}
@@ -159,7 +159,7 @@ def test_other_commands_are_refused(command):
         (config(vethPrefix="lo"), 7, "vethPrefix 'lo'"),
         (config(podSGEnforcingMode="lax"), 7, "podSGEnforcingMode 'lax'"),
         (config(podSGEnforcingMode=[]), 7, "podSGEnforcingMode"),
-        (config(ipam={"type": "host-local"}), 2, 'ipam = {"type":"host-local"}'),
+        (config(ipam={"type": "host-local"}), 2, "ipam = {'type': 'host-local'}"),
         (config(prevResult=1), 7, "prevResult"),
         (config(prevResult={"ips": [{"address": "x"}]}), 7, "prevResult"),
         (config(prevResult={"ips": [{"address": "10.0.0.1/32", "interface": 0}]}), 7, "points nowhere"),
@@ -207,6 +207,28 @@ def test_a_del_goes_on_where_an_add_would_not():
 def test_node_commands_need_no_sandbox(command):
     parsed = parse_request(Request(command, config(**COMPLETE), container_id="a/b"))
     assert (parsed.container_id, parsed.ifname) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        b'"vethPrefix":"' + b"x" * 1_000_000 + b'"',
+        b'"vethPrefix":' + b"[" * 990 + b"]" * 990,
+        b'"ipam":{"a":' + b"[" * 980 + b"]" * 980 + b"}",
+        b'"ipam":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'"mtu":' + b"9" * 5000,
+        b'"podSGEnforcingMode":"' + b"\\u0001" * 100_000 + b'"',
+        b'"prevResult":{"ips":[{"address":"' + b"x" * 1_000_000 + b'"}]}',
+        b'"prevResult":{"x":' + b"[" * 985 + b"]" * 985 + b"}",
+        b'"cni.dev/attachments":' + b"[" * 985 + b"]" * 985,
+    ],
+)
+@pytest.mark.parametrize("command", ["ADD", "GC"])
+def test_messages_about_huge_or_deep_members_stay_short(command, members):
+    stdin = b'{"cniVersion":"1.1.0","name":"a",' + members + b"}"
+    with pytest.raises((CallerError, ConfigurationError)) as caught:
+        parse_request(request(command, stdin, netns="/n"))
+    assert len(encode_result(encode_error(stdin, caught.value))) < 10_000
 
 
 # ---- members that belong to one command

@@ -5,6 +5,7 @@ sandbox holds must be released whatever else it says; oddities become warnings t
 """
 
 import re
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +16,12 @@ from vpc_cni.errors import CallerError, CniCode, ConfigurationError
 from vpc_cni.rpc.cni.names import check_network_name
 from vpc_cni.rpc.cni.prev_result import PrevResult, parse_prev_result
 from vpc_cni.rpc.cni.versions import IMPLIED_VERSION, check_version
+
+# Nested too deeply is undecodable, too.
+_UNDECODABLE = (msgspec.DecodeError, RecursionError)
+
+# Shows any value in a message, however long or deep it is.
+_shown = reprlib.repr
 
 T = TypeVar("T")
 
@@ -92,7 +99,7 @@ def peek_version(config: bytes) -> str:
     """Return the configuration's cniVersion; empty when it cannot be read. Never raises."""
     try:
         return _VERSION_DECODER.decode(config).version
-    except msgspec.DecodeError:
+    except _UNDECODABLE:
         return ""
 
 
@@ -133,7 +140,7 @@ def parse_config(data: bytes, command: str) -> NetworkConfig:
 def _decode(data: bytes) -> _Raw:
     try:
         return _CONFIG_DECODER.decode(data)
-    except (msgspec.DecodeError, RecursionError) as err:
+    except _UNDECODABLE as err:
         raise _undecodable(f"network configuration is not a JSON object: {err}") from err
 
 
@@ -147,7 +154,7 @@ def _undecodable(message: str) -> CallerError:
 
 def _version_text(value: object) -> str:
     if not isinstance(value, str):
-        raise _undecodable(f"cniVersion {value!r} is not text")
+        raise _undecodable(f"cniVersion {_shown(value)} is not text")
     return value or IMPLIED_VERSION
 
 
@@ -155,7 +162,7 @@ def _refuse_ipam(value: object) -> None:
     """Addresses come from the VPC; a delegated IPAM plugin would never be asked. An empty object is usual."""
     if value not in (None, {}):
         raise ConfigurationError(
-            f"unsupported field ipam = {msgspec.json.encode(value)[:80].decode(errors='replace')}",
+            f"unsupported field ipam = {_shown(value)}",
             hint="remove it from the conflist: addresses come from the VPC",
             cni_code=CniCode.UNSUPPORTED_FIELD,
         )
@@ -163,7 +170,7 @@ def _refuse_ipam(value: object) -> None:
 
 def _check_enforcing_mode(value: object) -> None:
     if value not in _ENFORCING_MODES:
-        raise ConfigurationError(f"podSGEnforcingMode {value!r} is not known", hint="use 'strict' or 'standard'")
+        raise ConfigurationError(f"podSGEnforcingMode {_shown(value)} is not known", hint="use 'strict' or 'standard'")
 
 
 def _parse_veth_prefix(value: object) -> str:
@@ -171,11 +178,11 @@ def _parse_veth_prefix(value: object) -> str:
         return DEFAULT_VETH_PREFIX
     if not isinstance(value, str) or len(value) > VETH_PREFIX_MAX or _PREFIX.fullmatch(value) is None:
         raise ConfigurationError(
-            f"vethPrefix {value!r} is not valid",
+            f"vethPrefix {_shown(value)} is not valid",
             hint=f"use 1 to {VETH_PREFIX_MAX} letters or digits (AWS_VPC_K8S_CNI_VETHPREFIX of the aws-node DaemonSet)",
         )
     if value in _RESERVED_PREFIXES:
-        raise ConfigurationError(f"vethPrefix {value!r} belongs to other links of the node", hint="use 'eni'")
+        raise ConfigurationError(f"vethPrefix {_shown(value)} belongs to other links of the node", hint="use 'eni'")
     return value
 
 
@@ -188,7 +195,7 @@ def _parse_mtu(value: object, warnings: list[str]) -> int:
         return DEFAULT_MTU
     text = value if isinstance(value, str) else str(value) if type(value) is int else ""
     if _INTEGER.fullmatch(text) is None:
-        warnings.append(f"mtu {value!r} is not a number; using {DEFAULT_MTU}")
+        warnings.append(f"mtu {_shown(value)} is not a number; using {DEFAULT_MTU}")
         return DEFAULT_MTU
     mtu = min(max(int(text), MIN_MTU), MAX_MTU)
     if mtu != int(text):
@@ -207,7 +214,7 @@ def _collect_attachments(raw: _Raw) -> frozenset[Attachment] | None:
         return None
     try:
         lists = [_ATTACHMENTS_DECODER.decode(data) or [] for data in given]
-    except msgspec.DecodeError as err:
+    except _UNDECODABLE as err:
         raise ConfigurationError(
             f"cni.dev/valid-attachments is not a list of sandboxes: {err}",
             hint="the container runtime must send objects with containerID and ifname",

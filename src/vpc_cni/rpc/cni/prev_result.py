@@ -77,7 +77,7 @@ def parse_prev_result(data: bytes | msgspec.Raw) -> PrevResult:
         raw = msgspec.json.decode(data, type=_PrevResult)
         interfaces = tuple(ResultInterface(i.name, i.mac, i.sandbox) for i in raw.interfaces or ())
         ips = tuple(ResultAddress(ip_interface(ip.address), ip.interface) for ip in raw.ips or ())
-    except (msgspec.DecodeError, ValueError) as err:
+    except (msgspec.DecodeError, ValueError, RecursionError) as err:
         raise _invalid(str(err)) from err
     for ip in ips:
         if ip.interface is not None and not 0 <= ip.interface < len(interfaces):

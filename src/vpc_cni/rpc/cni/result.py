@@ -21,6 +21,9 @@ _MTU_SINCE = "1.1.0"
 
 _CONTAINER_INDEX = 1
 
+# Of a message: it may quote a configuration of up to 1 MiB, and the answer must fit into a frame.
+_MAX_MESSAGE = 4096
+
 
 def dummy_interface_name(pod: PodIdentity, key: SandboxKey) -> str:
     """Name the entry that carries state to a DEL; 16 characters, so it can never be a real link."""
@@ -67,7 +70,12 @@ def error_object(version: str, error: Exception) -> dict[str, Any]:
             "msg": f"internal error: {type(error).__name__}",
             "details": "see the log of the aws-node pod on this node",
         }
-    return {"cniVersion": version, "code": int(error.cni_code), "msg": error.message, "details": error.hint}
+    return {
+        "cniVersion": version,
+        "code": int(error.cni_code),
+        "msg": error.message[:_MAX_MESSAGE],
+        "details": error.hint[:_MAX_MESSAGE],
+    }
 
 
 def encode_error(config: bytes, error: Exception) -> Result:
