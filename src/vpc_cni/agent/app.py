@@ -157,7 +157,12 @@ class Agent:
         )
         attached = await self._in_thread(look)
         self._see(attached)
-        network = HostNetwork(self._settings.network, rng=self._rng, on_gone=on_loop(self._loop, self._links_gone))
+        network = HostNetwork(
+            self._settings.network,
+            rng=self._rng,
+            on_gone=on_loop(self._loop, self._links_gone),
+            on_repair=lambda repair: self._metrics.drift_repairs.labels(repair.kind).inc(),
+        )
         self._network = network
         usable = await self._set_up_links(network, attached, node)
         restorer, ledger, wirer, releasing = self._restore(network, usable)
@@ -178,7 +183,14 @@ class Agent:
             errors=self._errors,
             clock=boottime,
         )
-        self._start_background(client, node, metadata, reconciler, provisioner, releasing)
+        self._start_background(
+            client=client,
+            node=node,
+            metadata=metadata,
+            reconciler=reconciler,
+            provisioner=provisioner,
+            releasing=releasing,
+        )
         grower.start()
         seconds = round(boottime() - self._health.started_at, 3)
         _log.info("serving pods", extra={"fields": {"seconds": seconds, "pods": len(self._pool.allocations())}})
@@ -361,6 +373,7 @@ class Agent:
 
     def _start_background(
         self,
+        *,
         client: Ec2Client,
         node: NodeIdentity,
         metadata: MetadataClient,

@@ -41,6 +41,8 @@ _PAUSES: Mapping[Shortage, tuple[float, float]] = {
     Shortage.DENIED: (30, 300),
     Shortage.EC2_FAILED: (1, 60),
 }
+# Growth is tried again by itself, soon.
+_PASSING = frozenset((Shortage.THROTTLED, Shortage.EC2_FAILED))
 _DEFAULT_PAUSE = (5.0, 60.0)
 
 
@@ -70,6 +72,12 @@ class Refusals:
         self.in_a_row.clear()
         self.growth_pause = None
         self.subnet_pauses.pop(subnet_id, None)
+
+
+def _can_come(plan: PoolPlan) -> bool:
+    """Whether an ADD without an address may still get one: a pod may go, time may pass, EC2 may work again. Pure."""
+    passes_soon = plan.shortfall is not None and plan.shortfall.shortage in _PASSING
+    return passes_soon or plan.arithmetic.assigned + plan.arithmetic.cooling > 0
 
 
 class Grower:
@@ -167,9 +175,8 @@ class Grower:
         for action in plan.actions:
             self._start_action(action)
         if plan.shortfall is not None:
-            can_be_freed = plan.arithmetic.assigned + plan.arithmetic.cooling > 0
             self._lane.growth_failed(
-                plan.shortfall.as_error(), now, unmet=plan.shortfall.unmet, can_be_freed=can_be_freed
+                plan.shortfall.as_error(), now, unmet=plan.shortfall.unmet, can_come=_can_come(plan)
             )
         self._schedule(plan.recheck_at, now)
 

@@ -4,18 +4,22 @@ Puts the parts of ``netlink`` together and keeps their sockets; decides nothing 
 """
 
 import asyncio
+import dataclasses
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from vpc_cni.model import Eni
 from vpc_cni.netlink import uapi
 from vpc_cni.netlink.desired import DesiredState
+from vpc_cni.netlink.drift import DriftMonitor, DriftSources, Repair
 from vpc_cni.netlink.events import EventSocket
 from vpc_cni.netlink.host import NodePlane
 from vpc_cni.netlink.identity import ifindex_source
 from vpc_cni.netlink.link_wait import wait_for_link
+from vpc_cni.netlink.nat import NatPlan, RandomPorts
+from vpc_cni.netlink.nftables import NatTable, Nftables
 from vpc_cni.netlink.objects import Link
 from vpc_cni.netlink.pod import PodPlane
 from vpc_cni.netlink.reaper import Reaper
@@ -33,10 +37,20 @@ class HostNetwork:
 
     Args:
         on_gone: called on the reaper's thread with the indexes of deleted links.
+        on_repair: called on the loop for each thing that someone removed and that was put back.
+
+    Raises:
+        KernelError: netlink or nftables cannot be used.
+        HostError: libnftables is missing.
     """
 
     def __init__(
-        self, settings: NetworkSettings, *, rng: random.Random, on_gone: Callable[[Sequence[int]], None]
+        self,
+        settings: NetworkSettings,
+        *,
+        rng: random.Random,
+        on_gone: Callable[[Sequence[int]], None],
+        on_repair: Callable[[Repair], None],
     ) -> None:
         self._settings = settings
         self.socket = RouteSocket.open()
@@ -46,6 +60,16 @@ class HostNetwork:
         taken = {link.ifindex for link in self.socket.list_links()}
         self.pods = PodPlane(self.socket, self._reaper, ifindex_source(taken, rng), self._desired)
         self._links: dict[str, int] = {}
+        self._nat = NatTable(Nftables())
+        self._nat_plan: NatPlan | None = None
+        # Listening begins before the first change, so that nothing is missed between set-up and start_repairs.
+        sources = DriftSources(
+            route=EventSocket.open(),
+            nftables=EventSocket.open((uapi.NFNLGRP_NFTABLES,), protocol=uapi.NETLINK_NETFILTER),
+        )
+        self._drift = DriftMonitor(
+            host=self.socket, desired=self._desired, sources=sources, nat=self._nat, on_repair=on_repair
+        )
         self._reaper.start()
 
     async def set_up_primary(self, primary: Eni, vpc_cidrs: Iterable[IPv4Network]) -> None:
@@ -54,9 +78,11 @@ class HostNetwork:
         link = await self._wait_for_link(primary)
         self._node.set_up_primary(link, settings.eni_mtu_bytes)
         self._links[primary.eni_id] = link.ifindex
-        marks = settings.node_port_support or not settings.external_snat
-        self._node.ensure_mark_rule(settings.connmark, wanted=marks)
+        plan = nat_plan(settings, link.name, primary.primary_address, vpc_cidrs)
+        self._node.ensure_mark_rule(settings.connmark, wanted=plan.needs_mark_rule)
         self._node.ensure_external_services(settings.external_service_cidrs)
+        self._nat.apply(plan)
+        self._nat_plan = plan
 
     async def set_up(self, eni: Eni) -> None:
         """Wait for a secondary ENI's link, then configure link and routing table. May be repeated.
@@ -81,14 +107,39 @@ class HostNetwork:
 
     def set_vpc_cidrs(self, cidrs: Iterable[IPv4Network]) -> None:
         """Follow the VPC: destinations inside it are reached untranslated."""
+        networks = tuple(cidrs)
+        if self._nat_plan is not None and self._nat_plan.vpc_cidrs != networks:
+            _log.info("the VPC's CIDRs are now %s", ", ".join(map(str, networks)))
+            plan = dataclasses.replace(self._nat_plan, vpc_cidrs=networks)
+            self._nat.apply(plan)
+            self._nat_plan = plan
 
     def start_repairs(self) -> None:
         """Put back from now on what someone removes."""
+        self._drift.attach(asyncio.get_running_loop())
 
     def close(self) -> None:
         """Let go of the sockets; links, routes, rules and tables stay."""
+        self._drift.close()
         self._reaper.stop()
         self.socket.close()
+
+
+def nat_plan(
+    settings: NetworkSettings, primary_ifname: str, primary_address: IPv4Address, vpc_cidrs: Iterable[IPv4Network]
+) -> NatPlan:
+    """Return what the node translates and marks. Pure."""
+    return NatPlan(
+        primary_ifname=primary_ifname,
+        primary_address=primary_address,
+        vpc_cidrs=tuple(vpc_cidrs),
+        excluded_cidrs=settings.exclude_snat_cidrs,
+        external_snat=settings.external_snat,
+        node_port_support=settings.node_port_support,
+        random_ports=RandomPorts(settings.randomize_snat),
+        mark=settings.connmark,
+        veth_prefix=settings.veth_prefix,
+    )
 
 
 def on_loop(

@@ -102,11 +102,11 @@ class WaitingLane:
             served += 1
         return served
 
-    def growth_failed(self, error: CapacityError, now: float, *, unmet: int, can_be_freed: bool) -> None:
+    def growth_failed(self, error: CapacityError, now: float, *, unmet: int, can_come: bool) -> None:
         """Tell the last ``unmet`` waiters why no address comes for them; the others are still covered.
 
         Args:
-            can_be_freed: a pod or a cooling address exists, so a DEL or time may help; otherwise they stop waiting now.
+            can_come: a DEL, time or another try may still bring one; otherwise they stop waiting now.
         """
         unserved = [waiter for waiter in self._waiters.values() if not waiter.ready.done()]
         for waiter in unserved[max(0, len(unserved) - unmet) :]:
@@ -114,7 +114,7 @@ class WaitingLane:
                 waiter.failed_since = now
                 waiter.on_progress(str(error))
             waiter.reason = error
-            if not can_be_freed:
+            if not can_come:
                 waiter.ready.set_exception(error)
 
     def growth_recovered(self) -> None:

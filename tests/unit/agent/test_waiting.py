@@ -107,7 +107,7 @@ async def test_failed_growth_limits_the_wait_to_the_patience_and_gives_its_reaso
     queue = lane()
     waiting = waiter(1, deadline=60)
     queue.enter(waiting)
-    queue.growth_failed(FULL, now=5, unmet=1, can_be_freed=True)
+    queue.growth_failed(FULL, now=5, unmet=1, can_come=True)
     assert queue.expire(44) == 45
     queue.expire(45)
     assert waiting.ready.exception() is FULL
@@ -118,7 +118,7 @@ async def test_failed_growth_ends_the_wait_at_once_when_no_pod_could_free_an_add
     queue = lane()
     waiting = waiter(1)
     queue.enter(waiting)
-    queue.growth_failed(FULL, now=5, unmet=1, can_be_freed=False)
+    queue.growth_failed(FULL, now=5, unmet=1, can_come=False)
     assert waiting.ready.exception() is FULL
 
 
@@ -126,7 +126,7 @@ async def test_failed_growth_ends_the_wait_at_once_when_no_pod_could_free_an_add
 async def test_recovered_growth_gives_back_the_whole_wait() -> None:
     queue = lane()
     queue.enter(waiter(1, deadline=60))
-    queue.growth_failed(FULL, now=5, unmet=1, can_be_freed=True)
+    queue.growth_failed(FULL, now=5, unmet=1, can_come=True)
     queue.growth_recovered()
     assert queue.expire(50) == 60
 
@@ -138,7 +138,7 @@ async def test_waiters_hear_why_growth_failed() -> None:
     waiting = waiter(1)
     waiting.on_progress = heard.append
     queue.enter(waiting)
-    queue.growth_failed(FULL, now=5, unmet=1, can_be_freed=True)
+    queue.growth_failed(FULL, now=5, unmet=1, can_come=True)
     assert heard == ["subnet-1 is full"]
 
 
@@ -148,5 +148,5 @@ async def test_waiters_that_coming_addresses_will_serve_are_not_disturbed() -> N
     first, second = waiter(1), waiter(2)
     queue.enter(first)
     queue.enter(second)
-    queue.growth_failed(FULL, now=5, unmet=1, can_be_freed=True)
+    queue.growth_failed(FULL, now=5, unmet=1, can_come=True)
     assert (first.reason, second.reason) == (None, FULL)
