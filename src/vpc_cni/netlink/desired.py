@@ -21,7 +21,7 @@ def route_key(route: Route) -> RouteKey:
 
 
 class DesiredState:
-    """Routes, rules, neighbours, and links that shall be up, with IPv4 settings of links.
+    """Routes, rules, neighbours, IPv4 settings of links, and links that shall be up.
 
     What belongs to a link goes with it: ``forget_link`` drops its routes, neighbours and settings at once.
     """
@@ -69,11 +69,11 @@ class DesiredState:
         self.neighbours[key] = entry
         self._neighbours_by_link[entry.ifindex].add(key)
 
-    def set_link(self, ifindex: int, settings: Mapping[InetConf, int] | None = None) -> None:
-        """Want a link up, with IPv4 settings."""
-        self.links_up.add(ifindex)
-        if settings:
-            self.settings[ifindex] = settings
+    def set_link(self, ifindex: int, settings: Mapping[InetConf, int], *, up: bool = True) -> None:
+        """Want IPv4 settings of a link, and the link up unless that is someone else's business."""
+        self.settings[ifindex] = settings
+        if up:
+            self.links_up.add(ifindex)
 
     def forget_link(self, ifindex: int) -> None:
         """Want nothing of a link any more."""
@@ -89,6 +89,3 @@ class DesiredState:
 
     def neighbours_of(self, ifindex: int) -> list[Neighbour]:
         return [self.neighbours[key] for key in self._neighbours_by_link.get(ifindex, ())]
-
-    def knows_link(self, ifindex: int) -> bool:
-        return ifindex in self.links_up or ifindex in self.settings

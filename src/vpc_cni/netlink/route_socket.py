@@ -279,11 +279,11 @@ class RouteSocket:
 
     def _grow_receive_buffer(self) -> None:
         with contextlib.suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _DUMP_RECEIVE_BUFFER)
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _DUMP_RECEIVE_BUFFER)
 
 
 # asm-generic/socket.h; needs CAP_NET_ADMIN, not bound by net.core.rmem_max. Python 3.11 does not name it.
-_SO_RCVBUFFORCE = 33
+SO_RCVBUFFORCE = 33
 
 
 def _split(batch: Sequence[Message]) -> Iterator[tuple[int, int]]:
