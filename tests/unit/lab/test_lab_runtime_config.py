@@ -80,7 +80,7 @@ def test_deriving_leaves_the_list_unchanged():
     ids=["empty", "broken", "no object", "no plugins", "no type", "no name", "text plugin", "capabilities list"],
 )
 def test_a_broken_list_is_refused_with_its_name_in_the_message(text, code):
-    with pytest.raises(ConfigurationError, match="x.conflist") as caught:
+    with pytest.raises(ConfigurationError, match=r"x\.conflist") as caught:
         parse_network_config(text, "x.conflist")
     assert caught.value.cni_code == code
 
@@ -106,6 +106,6 @@ def test_versions_are_compared_by_number(version, minimum, answer):
 
 
 def test_a_version_that_is_none_is_refused():
-    with pytest.raises(ConfigurationError, match="1.x") as caught:
+    with pytest.raises(ConfigurationError, match=r"1\.x") as caught:
         version_at_least("1.x", "0.4.0")
     assert caught.value.cni_code == CniCode.INCOMPATIBLE_VERSION
