@@ -79,7 +79,14 @@ class PodWirer:
         self._plane.expect(wiring, committed.host_ifindex, committed.container_mac)
 
     def unwire(self, key: SandboxKey, address: IPv4Address, ifindex: int) -> bool:
-        """Remove rules and route at once and leave the link to the reaper; False when there is no link."""
+        """Remove rules and route at once and leave the link to the reaper; False when there is no link.
+
+        Args:
+            ifindex: of the host end; 0 for an ADD that did not complete, whose link is looked for.
+        """
+        if not ifindex:
+            link = self._plane.find_link(key)
+            ifindex = link.ifindex if link is not None else 0
         waiting = self._plane.unwire(key, address, ifindex)
         if waiting:
             self._reaping[ifindex] = key
