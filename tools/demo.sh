@@ -19,7 +19,12 @@ show() {
 end_lab() { show vpc-cni lab down; }
 
 # A lab that is half up helps nobody; a finished one stays for the reader.
-trap 'status=$?; [ $status -eq 0 ] || { step "something failed: ending the lab"; end_lab || true; }; exit $status' EXIT
+end_on_failure() {
+    local status=$?
+    [ "$status" -eq 0 ] || { step "something failed: ending the lab"; end_lab || true; }
+    exit "$status"
+}
+trap end_on_failure EXIT
 
 step "A VPC with two nodes; each runs a real agent"
 if vpc-cni lab status >/dev/null 2>&1; then
