@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
+
 from vpc_cni.lab.check import (
     CheckReport,
     Endpoint,
@@ -113,9 +114,7 @@ class HandVpc:
                 mac=f"0a:00:00:00:0{number}:0{device}",
                 primary_address=IPv4Address(f"10.0.{number}.{10 + 100 * device}"),
                 gateway=gateway,
-                routed=frozenset(
-                    IPv4Network(f"10.0.{number}.{10 + 100 * device + i}/32") for i in range(1, 4)
-                ),
+                routed=frozenset(IPv4Network(f"10.0.{number}.{10 + 100 * device + i}/32") for i in range(1, 4)),
                 public_address=node.public_address if device == 0 else None,
             )
             node.ports.append(port)
@@ -188,9 +187,7 @@ class HandVpc:
                 [
                     messages.set_link(inner.ifindex, up=True),
                     messages.add_address(inner.ifindex, IPv4Interface(host_network)),
-                    messages.add_route(
-                        Route(IPv4Network((POD_GATEWAY, 32)), oif=inner.ifindex, scope=Scope.LINK)
-                    ),
+                    messages.add_route(Route(IPv4Network((POD_GATEWAY, 32)), oif=inner.ifindex, scope=Scope.LINK)),
                     messages.add_route(Route(IPv4Network("0.0.0.0/0"), oif=inner.ifindex, gateway=POD_GATEWAY)),
                     messages.add_neighbour(Neighbour(inner.ifindex, POD_GATEWAY, outer.mac)),
                 ]
@@ -234,7 +231,7 @@ OpenVpc = Callable[..., "asyncio.Future[HandVpc]"]
 
 
 @asynccontextmanager
-async def hand_vpc(omit: Omit = Omit(), options: FabricOptions | None = None) -> AsyncIterator[HandVpc]:  # noqa: B008
+async def hand_vpc(omit: Omit = Omit(), options: FabricOptions | None = None) -> AsyncIterator[HandVpc]:
     vpc = HandVpc(omit, options or FabricOptions())
     try:
         await vpc.start()
