@@ -81,7 +81,7 @@ static const char *read_input(size_t *size)
         int64_t left = end - now_ms();
         if (left <= 0)
             return "standard input did not end in time";
-        if (poll(&pollfd, 1, (int)left) == 0)
+        if (poll(&pollfd, 1, (int)left) <= 0)
             continue;
         ssize_t got = read(STDIN_FILENO, input + *size, sizeof input - *size);
         if (got < 0 && errno != EINTR && errno != EAGAIN)

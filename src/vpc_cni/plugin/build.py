@@ -61,20 +61,27 @@ def find_compiler(arch: str) -> Compiler:
 
 
 def compile_plugin(
-    compiler: Compiler, output: Path, *, version: str, defines: Sequence[str] = (), flags: Sequence[str] = ()
+    compiler: Compiler,
+    output: Path,
+    *,
+    version: str,
+    defines: Sequence[str] = (),
+    flags: Sequence[str] = (),
+    sources: Path = SOURCE_DIRECTORY,
 ) -> None:
     """Compile and link the plugin into ``output``. Raises BuildError with the compiler's words.
 
     Args:
         defines: ``NAME=VALUE``, for tests that need other time limits.
         flags: replace the usual compile and link flags, for instrumented builds.
+        sources: their folder; does not show in the binary.
     """
     macros = [f"-D{define}" for define in (f'SHIM_VERSION="{version}"', *defines)]
     used = (*flags, *WARNINGS) if flags else (*_FLAGS, *_LINK_FLAGS)
     # Names relative to the sources: no path of this machine gets into the binary.
-    names = [path.name for path in list_sources() if path.suffix == ".c"]
+    names = [path.name for path in list_sources(sources) if path.suffix == ".c"]
     command = [*compiler.command, *used, *macros, "-o", str(output.absolute()), *names]
-    done = subprocess.run(command, cwd=SOURCE_DIRECTORY, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=sources, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(f"{compiler.name} failed:\n{done.stderr}")
 

@@ -43,7 +43,7 @@ static int open_folder(const char *socket)
     char path[MAX_SOCKET_PATH_BYTES + 16];
     struct stat found;
     path_beside(socket, "", path, sizeof path);
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (*path && mkdir(path, 0700) < 0 && errno != EEXIST)
         return -1;
     path_beside(socket, "spool", path, sizeof path);
     if (mkdir(path, 0700) < 0 && errno != EEXIST)

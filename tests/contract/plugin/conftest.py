@@ -166,7 +166,7 @@ def real_binary() -> Path:
 
 @pytest.fixture(scope="session")
 def quick_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same sources with short time limits; with gcc's address and undefined-behaviour sanitizers when it is here."""
+    """The same sources with short time limits; with gcc's sanitizers when it is here."""
     path = tmp_path_factory.mktemp("quick") / "aws-cni"
     gcc = shutil.which("gcc")
     compiler = Compiler("gcc", (gcc,)) if gcc else find_compiler(host_architecture())

@@ -1,11 +1,12 @@
-"""Plugin N with agents of versions N-1 and N+1, and answers that are none."""
+"""Plugin N with agents of versions N-1 and N+1, the reverse, and answers that are none."""
 
 import struct
 
 import pytest
 
+from vpc_cni.rpc.client import exchange
 from vpc_cni.rpc.frames import MAGIC, MAX_PAYLOAD_BYTES, VERSION, Frame, FrameType, encode_frame
-from vpc_cni.rpc.messages import Tag
+from vpc_cni.rpc.messages import Request, Result, Tag, request_fields
 
 EXIT_OK = (Tag.EXIT_CODE, struct.pack("!I", 0))
 OUT = (Tag.STDOUT, b'{"ok":true}')
@@ -82,3 +83,34 @@ def test_an_add_without_a_result_is_an_error(plugin, agent):
 def test_exit_codes(plugin, agent, sent, seen):
     with agent(answer_raw(encode_frame(Frame(2, ((Tag.EXIT_CODE, struct.pack("!I", sent)), OUT))))):
         assert plugin.run("ADD").exit_code == seen
+
+
+# ---- the reverse: this package's receiving side and plugins of other versions
+
+PLUGIN = Request("DEL", b'{"cniVersion":"1.0.0","name":"aws-cni"}', "c0ffee", ifname="eth0")
+OLD_TAGS = frozenset({Tag.COMMAND, Tag.CONTAINER_ID, Tag.IFNAME, Tag.CONFIG})
+
+
+@pytest.mark.parametrize(
+    ("version", "min_version", "fields", "letters"),
+    [
+        pytest.param(
+            VERSION - 1, 0, tuple(f for f in request_fields(PLUGIN) if f[0] in OLD_TAGS), "", id="older plugin"
+        ),
+        pytest.param(VERSION + 1, VERSION, (*request_fields(PLUGIN), (500, b"new"), (501, b"")), "", id="newer plugin"),
+        pytest.param(
+            VERSION + 1,
+            VERSION,
+            tuple((tag, b"z" if tag == Tag.DESCRIPTORS else data) for tag, data in request_fields(PLUGIN)),
+            "z",
+            id="newer plugin with another descriptor",
+        ),
+    ],
+)
+def test_plugins_of_other_versions_are_served(agent, answering, socket_path, version, min_version, fields, letters):
+    request = encode_frame(Frame(FrameType.REQUEST, fields, version, min_version))
+    with agent(answering) as served, open("/dev/null", "rb") as other:
+        assert exchange(socket_path, request, fds=[other.fileno()] * len(letters)) == Result(0, b"", "test")
+    [seen] = served.requests
+    assert (seen.command, seen.container_id, seen.config) == ("DEL", "c0ffee", PLUGIN.config)
+    assert seen.descriptors == letters
