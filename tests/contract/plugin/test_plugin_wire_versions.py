@@ -89,28 +89,22 @@ def test_exit_codes(plugin, agent, sent, seen):
 
 PLUGIN = Request("DEL", b'{"cniVersion":"1.0.0","name":"aws-cni"}', "c0ffee", ifname="eth0")
 OLD_TAGS = frozenset({Tag.COMMAND, Tag.CONTAINER_ID, Tag.IFNAME, Tag.CONFIG})
+OLD_FIELDS = tuple(field for field in request_fields(PLUGIN) if field[0] in OLD_TAGS)
+OTHER_DESCRIPTOR = tuple((tag, b"z" if tag == Tag.DESCRIPTORS else data) for tag, data in request_fields(PLUGIN))
 
 
 @pytest.mark.parametrize(
-    ("version", "min_version", "fields", "letters"),
+    ("frame", "letters"),
     [
-        pytest.param(
-            VERSION - 1, 0, tuple(f for f in request_fields(PLUGIN) if f[0] in OLD_TAGS), "", id="older plugin"
-        ),
-        pytest.param(VERSION + 1, VERSION, (*request_fields(PLUGIN), (500, b"new"), (501, b"")), "", id="newer plugin"),
-        pytest.param(
-            VERSION + 1,
-            VERSION,
-            tuple((tag, b"z" if tag == Tag.DESCRIPTORS else data) for tag, data in request_fields(PLUGIN)),
-            "z",
-            id="newer plugin with another descriptor",
-        ),
+        pytest.param(Frame(1, OLD_FIELDS, VERSION - 1, 0), "", id="older"),
+        pytest.param(Frame(1, (*request_fields(PLUGIN), (500, b"new")), VERSION + 1, VERSION), "", id="newer"),
+        pytest.param(Frame(1, OTHER_DESCRIPTOR, VERSION + 1, VERSION), "z", id="newer with another descriptor"),
     ],
 )
-def test_plugins_of_other_versions_are_served(agent, answering, socket_path, version, min_version, fields, letters):
-    request = encode_frame(Frame(FrameType.REQUEST, fields, version, min_version))
+def test_plugins_of_other_versions_are_served(agent, answering, socket_path, frame, letters):
     with agent(answering) as served, open("/dev/null", "rb") as other:
-        assert exchange(socket_path, request, fds=[other.fileno()] * len(letters)) == Result(0, b"", "test")
+        answer = exchange(socket_path, encode_frame(frame), fds=[other.fileno()] * len(letters))
+    assert answer == Result(0, b"", "test")
     [seen] = served.requests
     assert (seen.command, seen.container_id, seen.config) == ("DEL", "c0ffee", PLUGIN.config)
     assert seen.descriptors == letters
