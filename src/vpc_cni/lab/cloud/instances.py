@@ -59,13 +59,14 @@ def simple_request(
 
 def run(cloud: Cloud, request: RunRequest, *, reservation_id: str = "") -> Instance:
     """Start an instance; it runs at once. On failure the interfaces made for it are gone again."""
-    now = cloud.now()
     cloud.instance_type(request.instance_type)
     tags.check(request.tags)
     made: list[Interface] = []
     try:
         enis = [_interface_for(cloud, spec, made) for spec in request.interfaces]
         primary = _primary_of(request, enis)
+        # After the interfaces were made, so that the instance has them from its first moment on.
+        now = cloud.now()
         instance = _new_instance(cloud, request, primary, reservation_id, now)
         _check_places(cloud, instance, request, enis)
     except CloudApiError:

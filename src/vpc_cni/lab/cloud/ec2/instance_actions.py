@@ -206,7 +206,7 @@ OPERATIONS = (
         "RunInstances",
         run,
         "ImageId InstanceType MinCount MaxCount SubnetId SecurityGroupId NetworkInterface KeyName ClientToken "
-        f"IamInstanceProfile MetadataOptions TagSpecification {ADDRESS_PARAMETERS}",
+        "IamInstanceProfile MetadataOptions TagSpecification PrivateIpAddress Ipv6AddressCount",
     ),
     operation("TerminateInstances", terminate, "InstanceId"),
     operation("DescribeInstances", describe, f"InstanceId {LISTING}"),
