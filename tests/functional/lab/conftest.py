@@ -20,7 +20,7 @@ from vpc_cni.lab.check import (
 )
 from vpc_cni.lab.check.node_ports import open_node_ports
 from vpc_cni.lab.fabric import INTERNET_HOST, EniPort, Fabric, FabricOptions
-from vpc_cni.lab.fabric.nft import NftSession
+from vpc_cni.lab.fabric.nft import open_nftables
 from vpc_cni.lab.nodes import boot
 from vpc_cni.lab.wiring import link_name
 from vpc_cni.netlink import messages
@@ -148,7 +148,7 @@ class HandVpc:
                     *([] if self.omit.rule_1024 else [messages.add_rule(Rule(1024, fwmark=0x80, fwmask=0x80))]),
                 ]
             )
-        session = NftSession.open(node.netns)
+        session = open_nftables(node.netns)
         session.run(self._node_rules(primary))
         session.close()
 

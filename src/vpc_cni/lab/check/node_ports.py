@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from vpc_cni.lab.check.runner import NodePort
-from vpc_cni.lab.fabric.nft import NftSession
+from vpc_cni.lab.fabric.nft import open_nftables
 from vpc_cni.netlink.netns import Netns
 
 TABLE = "lab_check"
@@ -15,7 +15,7 @@ _REMOVE = f"add table ip {TABLE}\ndelete table ip {TABLE}\n"
 @contextmanager
 def open_node_ports(netns: Netns, ports: Sequence[NodePort]) -> Iterator[None]:
     """Open ports on a node. The table is gone afterwards; mappings of running connections end with them."""
-    session = NftSession.open(netns)
+    session = open_nftables(netns)
     try:
         session.run(_REMOVE + node_port_rules(ports))
         yield

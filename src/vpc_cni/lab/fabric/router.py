@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from vpc_cni.errors import VpcCniError
 from vpc_cni.lab.fabric import rules
 from vpc_cni.lab.fabric.model import EniPort, FabricCounters, FabricOptions, IpNetwork, PortFault
-from vpc_cni.lab.fabric.nft import NftSession
+from vpc_cni.lab.fabric.nft import list_counters, open_nftables
 from vpc_cni.netlink import messages
 from vpc_cni.netlink.netns import Netns
 from vpc_cni.netlink.objects import Neighbour, Route
@@ -51,7 +51,7 @@ class Router:
         self._options = options
         netns.write_sysctls(ROUTER_SYSCTLS)
         self._route = netns.route_socket()
-        self._nft = NftSession.open(netns)
+        self._nft = open_nftables(netns)
         self._nft.run(rules.router_rules() + rules.gateway_rules())
         self._ifindexes: dict[str, int] = {}
 
@@ -146,7 +146,7 @@ class Router:
 
     def counters(self) -> FabricCounters:
         """Return the drops since the ports exist."""
-        found = self._nft.list_counters(rules.ROUTER_TABLE)
+        found = list_counters(self._nft, rules.ROUTER_TABLE)
         spoofed = {eni_id: found.get(rules.counter_name(eni_id), 0) for eni_id in self._ifindexes}
         return FabricCounters(spoofed, found.get(rules.UNMAPPED_COUNTER, 0))
 
