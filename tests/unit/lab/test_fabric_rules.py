@@ -4,6 +4,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from vpc_cni.lab.fabric import EniPort, PortFault
+from vpc_cni.lab.fabric.nft import parse_counters
 from vpc_cni.lab.fabric.rules import counter_name, fault_rules, gateway_map_rules, link_name, policy_rules
 from vpc_cni.lab.wiring import link_name as node_link_name
 
@@ -48,6 +49,18 @@ def test_losses_work_in_both_directions_and_down_is_none_of_them():
     assert text.count("numgen random mod 100 < 30 drop") == 2
     assert "iifname" in text
     assert "oifname" in text
+
+
+def test_counters_are_read_as_nft_prints_them():
+    listing = """table inet lab_vpc {
+	counter unmapped {
+		packets 3 bytes 252
+	}
+	counter spoof_eni_1 {
+		packets 0 bytes 0
+	}
+}"""
+    assert parse_counters(listing) == {"unmapped": 3, "spoof_eni_1": 0}
 
 
 def test_links_in_nodes_are_numbered_from_five_and_by_card():
