@@ -81,7 +81,8 @@ def fault_rules(faults: Mapping[str, PortFault]) -> str:
     lines = [f"flush chain inet {ROUTER_TABLE} faults", f"flush chain inet {ROUTER_TABLE} faults_out"]
     for eni_id, fault in sorted(faults.items()):
         if fault.loss_percent:
-            dice = f"numgen random mod 100 < {fault.loss_percent} drop"
+            # nft refuses to compare with a number that the dice cannot show.
+            dice = "drop" if fault.loss_percent >= 100 else f"numgen random mod 100 < {fault.loss_percent} drop"
             lines.append(f'add rule inet {ROUTER_TABLE} faults iifname "{link_name(eni_id)}" {dice}')
             lines.append(f'add rule inet {ROUTER_TABLE} faults_out oifname "{link_name(eni_id)}" {dice}')
     return "\n".join(lines) + "\n"
