@@ -110,8 +110,11 @@ def _outbound_chain(plan: NatPlan) -> str:
 
 
 def _snat_chain(plan: NatPlan) -> str:
+    # The node's own connections already have the address. Translating them would change the port of those that were
+    # open when the table came: conntrack takes their next packet for a new connection, and their peer resets them.
     snat = (
-        'oifname != "vlan*" ip daddr != @untranslated fib daddr type != local '
+        f'oifname != "vlan*" ip saddr != {plan.primary_address} '
+        "ip daddr != @untranslated fib daddr type != local "
         f"snat to {plan.primary_address}{_SNAT_FLAG[plan.random_ports]}"
     )
     return _chain("source_nat", "nat hook postrouting priority srcnat", snat)
