@@ -43,6 +43,8 @@ _PAUSES: Mapping[Shortage, tuple[float, float]] = {
 }
 # Growth is tried again by itself, soon.
 _PASSING = frozenset((Shortage.THROTTLED, Shortage.EC2_FAILED))
+# A burst of ADDs and DELs that find addresses makes one plan, not one each: a plan looks at every free address.
+_GATHER_SECONDS = 0.05
 _DEFAULT_PAUSE = (5.0, 60.0)
 
 
@@ -117,7 +119,8 @@ class Grower:
         self._last_shrink_at = -math.inf
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._replan_scheduled = False
+        self._replan_handle: asyncio.Handle | None = None
+        self._replan_is_urgent = False
         self._started = False
         self.plan: PoolPlan | None = None
         """The last plan, for status."""
@@ -151,13 +154,20 @@ class Grower:
             await asyncio.wait(self._tasks, timeout=1)
 
     def nudge(self) -> None:
-        """Plan again soon: something changed. Many nudges in one turn of the loop make one plan."""
-        if self._started and not self._replan_scheduled:
-            self._replan_scheduled = True
-            asyncio.get_running_loop().call_soon(self._replan)
+        """Plan again: something changed. At once while ADDs wait; else a little later, one plan for many changes."""
+        if not self._started:
+            return
+        loop = asyncio.get_running_loop()
+        urgent = len(self._lane) > 0
+        if self._replan_handle is not None:
+            if not urgent or self._replan_is_urgent:
+                return
+            self._replan_handle.cancel()
+        self._replan_is_urgent = urgent
+        self._replan_handle = loop.call_soon(self._replan) if urgent else loop.call_later(_GATHER_SECONDS, self._replan)
 
     def _replan(self) -> None:
-        self._replan_scheduled = False
+        self._replan_handle = None
         if not self._started:
             return
         now = self._clock()
