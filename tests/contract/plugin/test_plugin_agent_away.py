@@ -49,7 +49,7 @@ def refused(socket_path):
 def test_absent_agent(plugin, command, code):
     outcome = plugin.run(command, plugin.config("1.1.0"))
     outcome.assert_error(code, str(plugin.socket), "aws-node", version="1.1.0")
-    assert 0.2 < outcome.seconds < 0.6
+    assert 0.2 < outcome.seconds < 2
 
 
 def test_a_dead_socket_is_an_absent_agent(plugin, refused):
@@ -61,7 +61,7 @@ def test_hung_agent(plugin, agent, command, code):
     with agent(hang):
         outcome = plugin.run(command, plugin.config("1.1.0"))
     outcome.assert_error(code, "no answer in time")
-    assert 0.25 < outcome.seconds < 0.7
+    assert 0.25 < outcome.seconds < 2
 
 
 def test_hung_agent_that_does_not_even_accept(plugin, socket_path):
@@ -71,7 +71,7 @@ def test_hung_agent_that_does_not_even_accept(plugin, socket_path):
         listener.listen(0)
         outcome = plugin.run("ADD", plugin.config(padding="x" * 1_000_000))
     outcome.assert_error(11, "does not read the request")
-    assert outcome.seconds < 0.7
+    assert outcome.seconds < 2
 
 
 def test_full_backlog_is_waited_for_briefly(plugin, socket_path):
@@ -82,7 +82,7 @@ def test_full_backlog_is_waited_for_briefly(plugin, socket_path):
         first.connect(str(socket_path))
         outcome = plugin.run("ADD")
     outcome.assert_error(11, "temporarily unavailable")
-    assert outcome.seconds < 0.7
+    assert outcome.seconds < 2
 
 
 def test_progress_extends_the_wait_to_the_deadline(plugin, agent):
@@ -106,7 +106,7 @@ def test_the_deadline_ends_a_wait_after_progress(plugin, agent):
     with agent(forever):
         outcome = plugin.run("ADD")
     outcome.assert_error(11, "no result in time")
-    assert 1.1 < outcome.seconds < 1.6
+    assert 2.9 < outcome.seconds < 4.5
 
 
 @pytest.mark.parametrize("broken", [close_at_once, progress_then_close])
@@ -124,7 +124,7 @@ def test_an_agent_that_always_breaks_is_given_up(plugin, agent):
     with agent(close_at_once):
         outcome = plugin.run("ADD")
     outcome.assert_error(11, "closed the connection")
-    assert outcome.seconds < 0.6
+    assert outcome.seconds < 2
 
 
 def test_an_agent_that_never_comes_back_after_progress_is_given_up(plugin, agent, socket_path):
@@ -135,7 +135,7 @@ def test_an_agent_that_never_comes_back_after_progress_is_given_up(plugin, agent
     with agent(vanish):
         outcome = plugin.run("ADD")
     outcome.assert_error(11, "No such file")
-    assert outcome.seconds < 0.7
+    assert outcome.seconds < 2
 
 
 @pytest.mark.parametrize("command", ["ADD", "CHECK", "STATUS", "GC"])
@@ -151,20 +151,20 @@ def test_a_restarting_agent_is_waited_for(plugin, agent, answering, socket_path,
         timer.join()
         late.__exit__()
     assert outcome.exit_code == 0
-    assert 0.5 < outcome.seconds < 0.8
+    assert 0.5 < outcome.seconds < 2
 
 
 @pytest.mark.parametrize(
     ("marker", "least", "most"),
     [
-        pytest.param(lambda: b"%d\n" % ((boottime() + 0.6) * 1000), 0.5, 0.9, id="until its deadline"),
-        pytest.param(lambda: b"%d\n" % ((boottime() + 3600) * 1000), 1.1, 1.6, id="at most the command's time"),
-        pytest.param(lambda: b"%d\n" % ((boottime() - 1) * 1000), 0.2, 0.5, id="past"),
-        pytest.param(lambda: b"99999999999999999999999\n", 0.2, 0.5, id="too long"),
-        pytest.param(lambda: b"", 0.2, 0.5, id="empty"),
-        pytest.param(lambda: b"99999999999", 0.2, 0.5, id="cut"),
-        pytest.param(lambda: b"soon\n", 0.2, 0.5, id="not a number"),
-        pytest.param(lambda: b"-5\n", 0.2, 0.5, id="negative"),
+        pytest.param(lambda: b"%d\n" % ((boottime() + 0.6) * 1000), 0.5, 1.4, id="until its deadline"),
+        pytest.param(lambda: b"%d\n" % ((boottime() + 3600) * 1000), 1.4, 2.8, id="at most so long"),
+        pytest.param(lambda: b"%d\n" % ((boottime() - 1) * 1000), 0.2, 1.4, id="past"),
+        pytest.param(lambda: b"99999999999999999999999\n", 0.2, 1.4, id="too long"),
+        pytest.param(lambda: b"", 0.2, 1.4, id="empty"),
+        pytest.param(lambda: b"99999999999", 0.2, 1.4, id="cut"),
+        pytest.param(lambda: b"soon\n", 0.2, 1.4, id="not a number"),
+        pytest.param(lambda: b"-5\n", 0.2, 1.4, id="negative"),
     ],
 )
 def test_how_long_a_marker_is_believed(plugin, socket_path, marker, least, most):
@@ -198,7 +198,7 @@ def test_a_del_does_not_wait_for_a_restart(plugin, socket_path, spool):
     write_marker(socket_path.parent, until=boottime() + 5)
     outcome = plugin.run("DEL")
     outcome.assert_silent_success()
-    assert outcome.seconds < 0.2
+    assert outcome.seconds < 1.2
     assert len(list(spool.iterdir())) == 1
 
 

@@ -144,7 +144,7 @@ def test_standard_input_that_never_ends(plugin, command, code):
     assert done.returncode == 1
     assert json.loads(done.stdout)["code"] == code
     assert "in time" in json.loads(done.stdout)["msg"]
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 4
 
 
 def test_version_on_a_terminal_does_not_hang(plugin):
