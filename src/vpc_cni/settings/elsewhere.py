@@ -79,7 +79,7 @@ SETTINGS: tuple[Setting[object], ...] = (
         since="before 1.6, gone in 1.12.1",
         meaning="Let the agent set `rp_filter` of the primary ENI.",
         standing=Standing.NO_EFFECT,
-        why="it was removed from the reference too; the init step sets rp_filter",
+        why="the agent always sets it; the variable is gone from the reference too",
     ),
     Setting(
         "DISABLE_TCP_EARLY_DEMUX",
