@@ -25,7 +25,7 @@ def failures(report):
 
 
 def test_the_references_rules_pass_every_row(open_vpc):
-    report, counters, _ = run(open_vpc, timeout_seconds=1.5)
+    report, counters, _ = run(open_vpc, timeout_seconds=3.0)
     assert failures(report) == set()
     assert report.passed
     assert len(report.rows) >= 40
