@@ -98,9 +98,10 @@ def unassign(
     if not set(addresses) <= set(eni.secondary) or not set(prefixes) <= set(eni.prefixes):
         raise errors.not_assigned(eni_id)
     addresses, prefixes = tuple(dict.fromkeys(addresses)), tuple(dict.fromkeys(prefixes))
-    eni = _give_up(cloud, eni, addresses, prefixes, now)
+    if not addresses and not prefixes:
+        return eni
     cloud.spaces[eni.subnet_id].release(addresses, prefixes)
-    return eni
+    return _give_up(cloud, eni, addresses, prefixes, now)
 
 
 def assign6(cloud: Cloud, eni_id: str, order: Order6) -> Assigned6:
@@ -129,6 +130,8 @@ def unassign6(
     if not set(addresses) <= set(eni.ipv6) or not set(prefixes) <= set(eni.ipv6_prefixes):
         raise errors.not_assigned(eni_id)
     addresses, prefixes = tuple(dict.fromkeys(addresses)), tuple(dict.fromkeys(prefixes))
+    if not addresses and not prefixes:
+        return eni
     cloud.spaces6[eni.subnet_id].release(addresses, prefixes)
     kept = tuple(a for a in eni.ipv6 if a not in addresses)
     eni = replace(eni, ipv6=kept, ipv6_prefixes=tuple(p for p in eni.ipv6_prefixes if p not in prefixes))
@@ -217,6 +220,8 @@ def _movable(
         owner = cloud.eni_of_address(eni.vpc_id, address)
         if owner is None:
             continue
+        if owner.subnet_id != eni.subnet_id:
+            raise errors.outside_subnet()
         if not allow_reassignment or address not in owner.secondary:
             raise errors.not_moved([str(address)])
         moved[address] = owner.eni_id

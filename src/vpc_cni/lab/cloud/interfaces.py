@@ -177,11 +177,15 @@ def place(
 
 
 def leave(cloud: Cloud, eni: Interface, now: float, seconds: float) -> None:
-    """Take an ENI from its instance; also used for termination, where device 0 leaves too."""
+    """Take an ENI from its instance; also used for termination, where device 0 leaves too.
+
+    One that is on its way out already is not announced again; it ends at the earlier of the two times.
+    """
     attachment = _attachment_of(eni)
-    eni = eni.with_status(AttachmentStatus.DETACHING)
-    cloud.interfaces.put(eni.eni_id, eni, now)
-    cloud.emit(EniDetached(eni, cloud.instance(attachment.instance_id)))
+    if attachment.status is not AttachmentStatus.DETACHING:
+        eni = eni.with_status(AttachmentStatus.DETACHING)
+        cloud.interfaces.put(eni.eni_id, eni, now)
+        cloud.emit(EniDetached(eni, cloud.instance(attachment.instance_id)))
     cloud.schedule(now + seconds, _finish_detach(cloud, eni.eni_id, attachment.attachment_id))
     cloud.now()
 
