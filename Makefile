@@ -5,6 +5,8 @@
 .PHONY: help setup demo test test-fast check format docs bench plugin lock clean
 
 BIN := .venv/bin
+# The C compiler's cache, which otherwise lands in the home directory.
+export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/build/zig-cache
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +16,8 @@ setup: ## install all that development and tests need
 
 demo: ## bring up a VPC with two nodes on this machine and show that pods reach everything
 	@tools/setup.sh demo
-	@$(BIN)/python -m vpc_cni.plugin.build >/dev/null
+	@echo "setup: compiling the plugin, unless it is current"
+	@$(BIN)/python -m vpc_cni.plugin.build --arch $(shell uname -m) >/dev/null
 	@tools/demo.sh $(ARGS)
 
 test: ## set up, check and run every test; prints the time of each stage

@@ -11,6 +11,8 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH"
+# The C compiler's cache, which otherwise lands in the home directory.
+export ZIG_GLOBAL_CACHE_DIR="$PWD/build/zig-cache"
 summary=()
 
 # Run a stage, note its time, end everything when it fails. A stage is a process of its own: `set -e` has no effect
