@@ -5,8 +5,6 @@ lives inside it; and whatever happens to the lab's process, nothing of the lab i
 """
 
 import asyncio
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,7 +13,7 @@ from subprocess import CompletedProcess
 from types import TracebackType
 from typing import Any
 
-from vpc_cni.errors import CallerError, HostError
+from vpc_cni.errors import CallerError
 from vpc_cni.lab import statefile
 from vpc_cni.lab.control.client import call
 from vpc_cni.lab.control.wire import Request
@@ -23,9 +21,7 @@ from vpc_cni.lab.fault_client import LabFaults
 from vpc_cni.lab.info import CheckSummary, NodeInfo, PodInfo, read_node, read_record
 from vpc_cni.lab.options import LabOptions
 from vpc_cni.lab.paths import lab_paths
-from vpc_cni.lab.process import Progress, clear_crashed, start_daemon, wait_ended
-
-DOWN_SECONDS = 20.0
+from vpc_cni.lab.process import Progress, clear_crashed, end_daemon, start_daemon
 
 
 def ignore_progress(_text: str) -> None:
@@ -74,15 +70,8 @@ class Lab:
 
     def down(self) -> None:
         """End the lab and wait until its process is gone. A lab that is not up is no error."""
-        identity = statefile.read_state(self._paths)
-        if identity is None:
-            clear_crashed(self._paths)
-            return
-        try:
-            self.call("down")
-        except (CallerError, HostError):  # still starting, or already ending
-            os.kill(identity.pid, signal.SIGTERM)
-        wait_ended(identity, DOWN_SECONDS)
+        end_daemon(self._paths)
+        clear_crashed(self._paths)
 
     def __enter__(self) -> "Lab":
         return self.up()

@@ -10,10 +10,10 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
-from vpc_cni.errors import InternalError, VpcCniError
+from vpc_cni.errors import CallerError, InternalError, VpcCniError
 from vpc_cni.lab import statefile
 from vpc_cni.lab.control.server import ControlServer
 from vpc_cni.lab.control.wire import encode_error, encode_line
@@ -29,21 +29,37 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     """Run one lab to its end; the exit status is 0 when it was up."""
+    # The starter goes on to other things: it shall neither be this process's parent nor have to bury it.
+    if os.fork():
+        os._exit(0)
     reporter = Reporter(sys.stdout.fileno())
     try:
         options = parse_options(sys.stdin.read())
         paths = lab_paths(options.name)
         lock = statefile.acquire_lock(paths)
-        become_root()
-        folder = prepare(paths, reporter.progress)
     except VpcCniError as err:
         reporter.finish(encode_error(err))
         return 1
-    status = asyncio.run(serve(options, paths, folder, reporter))
-    if status == 0:  # the log of a failed start is still wanted; the next start removes it
+    failure = run_lab(options, paths, reporter)
+    if failure is None:  # the log of a failed start is still wanted; the next start removes it
         shutil.rmtree(paths.root, ignore_errors=True)
     statefile.release_lock(paths, lock)
-    return status
+    if failure is not None:
+        reporter.finish(encode_error(failure))
+    return 0 if failure is None else 1
+
+
+def run_lab(options: LabOptions, paths: LabPaths, reporter: "Reporter") -> VpcCniError | None:
+    """Run a lab from its mounts to its end and return why it never came up, or None. Nothing of it is left."""
+    try:
+        become_root()
+        folder = prepare(paths, reporter.progress)
+        asyncio.run(serve(options, paths, folder, reporter))
+    except BaseException as err:  # the process border: whatever it is, the starter must hear of it
+        log.exception("the lab ends")
+        paths.state_file.unlink(missing_ok=True)
+        return find_cause(err)
+    return None
 
 
 class Reporter:
@@ -89,7 +105,7 @@ def start_log(paths: LabPaths) -> None:
     )
 
 
-async def serve(options: LabOptions, paths: LabPaths, folder: NetnsFolder, reporter: Reporter) -> int:
+async def serve(options: LabOptions, paths: LabPaths, folder: NetnsFolder, reporter: Reporter) -> None:
     """Build the world, serve its control socket until someone ends it, and take it apart."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -98,18 +114,29 @@ async def serve(options: LabOptions, paths: LabPaths, folder: NetnsFolder, repor
     world = World(options, paths, folder)
     control = ControlServer(Operations(world, ended.set).table())
     try:
-        await world.up(reporter.progress)
+        await unless_ended(world.up(reporter.progress), ended)
         await control.start(paths.control_socket)
         reporter.finish(encode_line({"result": {"pid": os.getpid()}}))
         await ended.wait()
-        return 0
-    except BaseException as err:  # the process border: whatever it is, the starter must hear of it
-        log.exception("the lab ends")
-        reporter.finish(encode_error(find_cause(err)))
-        return 1
     finally:
         control.stop()
         await world.down()
+
+
+async def unless_ended(work: Coroutine[object, object, None], ended: asyncio.Event) -> None:
+    """Run the start, but give it up when someone ends the lab meanwhile.
+
+    Raises:
+        CallerError: it was given up.
+    """
+    start, end = asyncio.create_task(work), asyncio.create_task(ended.wait())
+    await asyncio.wait((start, end), return_when=asyncio.FIRST_COMPLETED)
+    end.cancel()
+    if not start.done():
+        start.cancel()
+        await asyncio.wait((start,))
+        raise CallerError("the lab was ended during its start")
+    start.result()
 
 
 def find_cause(error: BaseException) -> VpcCniError:

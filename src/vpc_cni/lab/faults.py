@@ -67,9 +67,14 @@ class FaultBook:
         return self._enter(kind, {"eni": eni_id, **asdict(fault)}, eni_id=eni_id)
 
     def active(self) -> list[ActiveFault]:
-        """Return the faults in force, oldest first; those that have run out are not among them."""
+        """Return the faults in force, oldest first; those that have run out are forgotten."""
         alive = self._cloud.faults.active()
-        return [each for each in self._entries.values() if each.cloud_number is None or each.cloud_number in alive]
+        self._entries = {
+            number: entry
+            for number, entry in self._entries.items()
+            if entry.cloud_number is None or entry.cloud_number in alive
+        }
+        return list(self._entries.values())
 
     async def clear(self, number: int | None = None) -> int:
         """End one fault, or all; returns how many ended.
@@ -77,9 +82,10 @@ class FaultBook:
         Raises:
             CallerError: no fault has this number.
         """
-        if number is not None and number not in self._entries:
+        active = [entry.number for entry in self.active()]
+        if number is not None and number not in active:
             raise CallerError(f"there is no fault {number}", hint="see `vpc-cni lab fault list`")
-        chosen = [number] if number is not None else list(self._entries)
+        chosen = active if number is None else [number]
         for each in chosen:
             entry = self._entries.pop(each)
             if entry.cloud_number is not None:

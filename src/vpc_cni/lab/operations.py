@@ -59,7 +59,7 @@ class Operations:
         return describe_node(self._world, node)
 
     async def pod_add(self, args: Arguments, progress: Progress) -> object:
-        count = int(str(args.get("count", 1)))
+        count = _number(args, "count", 1)
         if count < 1:
             raise CallerError(f"{count} pods cannot be added")
         pods = await self._world.add_pods(_text(args, "node"), count, _text(args, "name"), progress)
@@ -81,7 +81,7 @@ class Operations:
     async def fault_add(self, args: Arguments, _progress: Progress) -> object:
         kind = _text(args, "kind") or ""
         if kind in PORT_FAULTS:
-            fault = PortFault(loss_percent=int(str(args.get("percent", 100))) if kind == "loss" else 0)
+            fault = PortFault(loss_percent=_number(args, "percent", 100) if kind == "loss" else 0)
             if kind == "link-down":
                 fault = PortFault(down=True)
             return describe_fault(await self._world.faults.add_port(kind, self._eni(args), fault))
@@ -91,8 +91,8 @@ class Operations:
         return [describe_fault(fault) for fault in self._world.faults.active()]
 
     async def fault_clear(self, args: Arguments, _progress: Progress) -> object:
-        number = args.get("number")
-        return await self._world.faults.clear(None if number is None else int(str(number)))
+        number = None if args.get("number") is None else _number(args, "number", 0)
+        return await self._world.faults.clear(number)
 
     async def agent_kill(self, args: Arguments, _progress: Progress) -> object:
         await self._agent(args).kill()
@@ -125,7 +125,7 @@ class Operations:
             if eni_id not in self._world.fabric.ports:
                 raise CallerError(f"{eni_id} is not attached to any node")
             return eni_id
-        node, wanted = self._world.node(_text(args, "node") or ""), int(str(args.get("device", 0)))
+        node, wanted = self._world.node(_text(args, "node") or ""), _number(args, "device", 0)
         for eni in self._world.enis_of(node):
             if eni.attachment is not None and eni.attachment.device_index == wanted:
                 return eni.eni_id
@@ -137,6 +137,16 @@ class Operations:
         if subnet is None or subnet.startswith("subnet-"):
             return args
         return {**args, "subnet": self._world.node(subnet).facts.subnet_id}
+
+
+def _number(args: Arguments, name: str, default: int) -> int:
+    value = args.get(name)
+    if value is None:
+        return default
+    try:
+        return int(str(value))
+    except ValueError as err:
+        raise CallerError(f'"{name}" must be a whole number, not {value!r}') from err
 
 
 def _text(args: Arguments, name: str) -> str | None:

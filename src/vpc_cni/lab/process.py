@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO
 
 from vpc_cni.errors import HostError
@@ -16,6 +17,8 @@ from vpc_cni.lab.options import LabOptions, encode_options
 from vpc_cni.lab.paths import LabPaths
 
 Progress = Callable[[str], None]
+
+DOWN_SECONDS = 20.0
 
 
 def start_daemon(options: LabOptions, paths: LabPaths, progress: Progress) -> None:
@@ -36,18 +39,27 @@ def start_daemon(options: LabOptions, paths: LabPaths, progress: Progress) -> No
             env=environment,
             start_new_session=True,
         )
-        assert process.stdin is not None  # noqa: S101 - for the type checker
-        assert process.stdout is not None  # noqa: S101
-        with process.stdin as stdin:
-            stdin.write(encode_options(options).encode())
-        with process.stdout as stdout:
-            if _follow_start(stdout, progress):
+        try:
+            if _converse(process, options, progress):
                 return
-        process.wait()
+        except KeyboardInterrupt:
+            end_daemon(paths)
+            raise
+        finally:
+            process.wait()  # at once: the daemon leaves its parent as its first act
         early_words.seek(0)
         words = early_words.read().decode(errors="replace").strip().splitlines()
-    reason = words[-1] if words else f"status {process.returncode}"
+    reason = words[-1] if words else "it said nothing"
     raise HostError(f"the lab's process ended during its start: {reason}", hint=f"see {paths.log_file}")
+
+
+def _converse(process: "subprocess.Popen[bytes]", options: LabOptions, progress: Progress) -> bool:
+    assert process.stdin is not None  # noqa: S101 - for the type checker
+    assert process.stdout is not None  # noqa: S101
+    with process.stdin as stdin:
+        stdin.write(encode_options(options).encode())
+    with process.stdout as stdout:
+        return _follow_start(stdout, progress)
 
 
 def _follow_start(stdout: IO[bytes], progress: Progress) -> bool:
@@ -61,6 +73,15 @@ def _follow_start(stdout: IO[bytes], progress: Progress) -> bool:
         else:
             return True
     return False
+
+
+def end_daemon(paths: LabPaths) -> None:
+    """Ask a lab's process to end, with or without its control socket, and wait until it is gone."""
+    identity = statefile.read_state(paths)
+    if identity is not None:
+        with suppress(ProcessLookupError):
+            os.kill(identity.pid, signal.SIGTERM)
+        wait_ended(identity, DOWN_SECONDS)
 
 
 def wait_ended(identity: statefile.DaemonIdentity, timeout_seconds: float) -> None:

@@ -11,7 +11,7 @@ NODE_PORT = "internet to node port"
 SECONDARY, PRIMARY = "secondary ENI", "primary ENI"
 
 
-def run(open_vpc, timeout_seconds=0.35, **omitted):
+def run(open_vpc, timeout_seconds=0.7, **omitted):
     async def main():
         async with open_vpc(**omitted) as vpc:
             report = await vpc.check(timeout_seconds)
