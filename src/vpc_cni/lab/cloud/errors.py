@@ -242,6 +242,13 @@ def eni_in_use(eni_id: str) -> CloudApiError:
     return invalid_value(f"Network interface '{eni_id}' is currently in use.")
 
 
+def too_many_instances(count: int, limit: int) -> CloudApiError:
+    return CloudApiError(
+        "InstanceLimitExceeded",
+        f"You have requested more instances ({count}) than your current instance limit of {limit} allows.",
+    )
+
+
 def attachment_limit(count: int, instance_type: str) -> CloudApiError:
     return CloudApiError("AttachmentLimitExceeded", f"Interface count {count} exceeds the limit for {instance_type}")
 

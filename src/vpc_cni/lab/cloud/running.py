@@ -1,9 +1,7 @@
 """A cloud that runs on loopback in a thread of its own: for tests and for trying things out.
 
-    with RunningCloud() as running:
-        boto3.client("ec2", endpoint_url=running.api_url, ...)
-
-``python -m vpc_cni.lab.cloud.running`` starts one with a VPC, a subnet and an instance, and prints how to reach it.
+with RunningCloud() as running:
+    boto3.client("ec2", endpoint_url=running.api_url, ...)
 """
 
 import asyncio

@@ -19,6 +19,8 @@ INTERFACE_PARAMETERS = (
     f"DeleteOnTermination AssociatePublicIpAddress {ADDRESS_PARAMETERS}"
 ).split()
 MAX_HOPS = 64
+# Of one call; a slip of the finger must not fill the machine with namespaces.
+MAX_INSTANCES = 100
 
 
 def run(call: Call) -> Tree:
@@ -28,6 +30,8 @@ def run(call: Call) -> Tree:
     least, most = parameters.count("MinCount"), parameters.count("MaxCount")
     if not least or not most:
         raise errors.missing_parameter("MinCount" if not least else "MaxCount")
+    if most > MAX_INSTANCES:
+        raise errors.too_many_instances(most, MAX_INSTANCES)
     if least > most:
         raise errors.invalid_value(f"Value ({least}) for parameter minCount is invalid. Expecting at most maxCount.")
     reservation_id = call.cloud.ids.resource("r")
@@ -126,10 +130,10 @@ def _interface_spec(level: Parameters, tags: dict[str, str]) -> InterfaceSpec:
     eni_id = level.text("NetworkInterfaceId")
     request = None if eni_id else replace(interface_request(level, level.required("SubnetId")), tags=tags)
     return InterfaceSpec(
-        device_index=level.integer("DeviceIndex") or 0,
+        device_index=level.count("DeviceIndex", least=0),
         request=request,
         eni_id=eni_id,
-        card_index=level.integer("NetworkCardIndex") or 0,
+        card_index=level.count("NetworkCardIndex", least=0),
         delete_on_termination=level.flag("DeleteOnTermination", default=not eni_id),
         public=level.optional_flag("AssociatePublicIpAddress"),
     )

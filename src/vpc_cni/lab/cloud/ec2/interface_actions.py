@@ -25,7 +25,7 @@ ADDRESS_PARAMETERS = (
 def interface_request(parameters: Parameters, subnet_id: str) -> InterfaceRequest:
     """Read what a new interface shall be; shared by CreateNetworkInterface and RunInstances."""
     primary, secondary = _named_addresses(parameters)
-    count = parameters.integer("SecondaryPrivateIpAddressCount") or 0
+    count = parameters.count("SecondaryPrivateIpAddressCount", least=0)
     if secondary and count:
         raise errors.invalid_combination(
             "The parameters privateIpAddresses and secondaryPrivateIpAddressCount cannot be used together"
@@ -39,13 +39,13 @@ def interface_request(parameters: Parameters, subnet_id: str) -> InterfaceReques
             addresses=tuple(map(ipv4, secondary)),
             count=count,
             prefixes=tuple(ipv4_block(level.required("Ipv4Prefix")) for level in parameters.children("Ipv4Prefix")),
-            prefix_count=parameters.integer("Ipv4PrefixCount") or 0,
+            prefix_count=parameters.count("Ipv4PrefixCount", least=0),
         ),
         ipv6=Order6(
             addresses=tuple(ipv6(level.required("Ipv6Address")) for level in parameters.children("Ipv6Addresses")),
-            count=parameters.integer("Ipv6AddressCount") or 0,
+            count=parameters.count("Ipv6AddressCount", least=0),
             prefixes=tuple(ipv6_block(level.required("Ipv6Prefix")) for level in parameters.children("Ipv6Prefix")),
-            prefix_count=parameters.integer("Ipv6PrefixCount") or 0,
+            prefix_count=parameters.count("Ipv6PrefixCount", least=0),
         ),
         kind=parameters.text("InterfaceType", "interface"),
     )
@@ -65,15 +65,13 @@ def delete(call: Call) -> Tree:
 
 
 def attach(call: Call) -> Tree:
-    device_index = call.parameters.integer("DeviceIndex")
-    if device_index is None:
-        raise errors.missing_parameter("DeviceIndex")
+    call.parameters.required("DeviceIndex")
     attachment = interfaces.attach(
         call.cloud,
         call.parameters.required("NetworkInterfaceId"),
         call.parameters.required("InstanceId"),
-        device_index,
-        card_index=call.parameters.integer("NetworkCardIndex") or 0,
+        call.parameters.count("DeviceIndex", least=0),
+        card_index=call.parameters.count("NetworkCardIndex", least=0),
     )
     return {"attachmentId": attachment.attachment_id, "networkCardIndex": attachment.card_index}
 

@@ -6,7 +6,7 @@ when the limit is 1; the server must honour ``HttpReply.hop_limit``.
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from vpc_cni.lab.cloud.cloud import Cloud
 from vpc_cni.lab.cloud.identity.roles import Credentials
@@ -111,6 +111,8 @@ class MetadataService:
 def instance_of_address(cloud: Cloud, peer: str) -> str | None:
     """Return the instance whose ENI owns an address, alone or inside a prefix."""
     address = ip_address(peer)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
     for vpc in cloud.vpcs.values():
         eni = cloud.eni_of_address(vpc.vpc_id, address)
         if eni is not None and eni.attachment is not None:

@@ -4,10 +4,14 @@ Source: EC2 API reference, "Query requests": structures use dots, list members a
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, NetmaskValueError
 
 from vpc_cni.lab.cloud import errors
+
+# What an XML answer could not carry back. Source: XML 1.0, production [2] Char.
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Node = str | dict[str, "Node"]
 
@@ -54,12 +58,12 @@ class Parameters:
         except ValueError:
             raise self._invalid(name, text) from None
 
-    def count(self, name: str) -> int:
-        """Return a number of things: 0 when absent; EC2 refuses an explicit number below 1."""
+    def count(self, name: str, least: int = 1) -> int:
+        """Return a number of things: 0 when absent; an explicit number below ``least`` is refused."""
         number = self.integer(name)
         if number is None:
             return 0
-        if number < 1:
+        if number < least:
             raise self._invalid(name, str(number))
         return number
 
@@ -120,6 +124,8 @@ def parse_parameters(pairs: Iterable[tuple[str, str]]) -> Parameters:
     """Read decoded form fields as a tree. Pure; the last of two equal names wins."""
     tree: dict[str, Node] = {}
     for name, value in pairs:
+        if _NOT_XML.search(name) or _NOT_XML.search(value):
+            raise errors.CloudApiError("InvalidCharacter", "A specified character is invalid.")
         *parents, leaf = name.split(".")
         level = tree
         for parent in parents:
