@@ -4,7 +4,7 @@ Source of the paths: EC2 user guide, "Instance metadata categories".
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Union
 
 from vpc_cni.lab.cloud.clock import iso8601_seconds
@@ -15,6 +15,23 @@ from vpc_cni.lab.cloud.networks import zone_id
 from vpc_cni.lab.cloud.records import AttachmentStatus, Instance, Interface
 
 Folder = Mapping[str, Union[str, "Folder"]]
+
+
+class _Interfaces(Mapping[str, Folder]):
+    """The folders of interfaces by hardware address, made when looked into: most reads want one or none of them."""
+
+    def __init__(self, cloud: Cloud, enis: Sequence[Interface]) -> None:
+        self._cloud = cloud
+        self._enis = {eni.mac: eni for eni in enis}
+
+    def __getitem__(self, mac: str) -> Folder:
+        return _interface(self._cloud, self._enis[mac])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._enis)
+
+    def __len__(self) -> int:
+        return len(self._enis)
 
 
 def root(cloud: Cloud, instance: Instance, moment: float, credentials: Credentials | None) -> Folder:
@@ -52,7 +69,7 @@ def _meta_data(cloud: Cloud, instance: Instance, moment: float, credentials: Cre
         "instance-id": instance.instance_id,
         "instance-life-cycle": "on-demand",
         "instance-type": instance.instance_type,
-        "network": {"interfaces": {"macs": {eni.mac: _interface(cloud, eni) for eni in enis}}},
+        "network": {"interfaces": {"macs": _Interfaces(cloud, enis)}},
         "placement": {
             "availability-zone": instance.zone,
             "availability-zone-id": zone_id(settings, instance.zone),
