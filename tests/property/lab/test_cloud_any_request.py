@@ -69,7 +69,7 @@ def serve(face: Dispatcher, fields: list[tuple[str, str]]) -> HttpReply:
     return admission if isinstance(admission, HttpReply) else face.perform(admission).reply
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(forms())
 def test_every_request_is_answered_in_form(form: tuple[str, list[tuple[str, str]]]) -> None:
     name, fields = form

@@ -8,6 +8,7 @@ from vpc_cni.lab.cloud import (
     Cloud,
     CloudApiError,
     CloudSettings,
+    Delay,
     InjectedError,
     LostAnswer,
     ManualClock,
@@ -19,10 +20,12 @@ from vpc_cni.lab.cloud import (
     tags,
 )
 from vpc_cni.lab.cloud.addresses import Order4
+from vpc_cni.lab.cloud.ec2.service import EC2
 from vpc_cni.lab.cloud.events import Event
 from vpc_cni.lab.cloud.identity.signature import Refusal, RefusedError, authenticate
 from vpc_cni.lab.cloud.interfaces import InterfaceRequest
 from vpc_cni.lab.cloud.metadata.service import MetadataService
+from vpc_cni.lab.cloud.query.dispatcher import Admission, Dispatcher
 from vpc_cni.lab.cloud.query.request import HttpRequest
 from vpc_cni.lab.cloud.records import AttachmentStatus, Instance, InstanceState, Subnet
 
@@ -257,6 +260,26 @@ def test_faults_that_count_run_out_and_removal_may_be_repeated() -> None:
     faults.clear()
     assert faults.active() == {}
     assert not faults.is_subnet_full("subnet-1")
+
+
+def test_latency_is_that_of_the_longest_pattern_and_of_every_delay() -> None:
+    latencies = {"*": 1.0, "Describe*": 2.0, "DescribeVpcs": 4.0}
+    cloud = Cloud(CloudSettings(latency_seconds=latencies, verify_signatures=False), clock=ManualClock())
+    cloud.faults.add(Delay("DescribeV*", 8.0))
+    cloud.faults.add(Delay("*Vpcs", 16.0))
+    cloud.faults.add(Delay("*Vpcs", 32.0, after_effect=True))
+    face = Dispatcher(cloud, EC2)
+    scope = f"{cloud.identities.admin.access_key_id}/20231114/us-west-2/ec2/aws4_request"
+    signed = {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={'0' * 64}"}
+
+    def admit(action: str) -> Admission:
+        admission = face.admit(HttpRequest("GET", "/", signed, query=f"Action={action}"))
+        assert isinstance(admission, Admission)
+        return admission
+
+    actions = ("CreateVpc", "DescribeSubnets", "DescribeVpcs")
+    assert [admit(action).delay_seconds for action in actions] == [1.0, 2.0, 28.0]
+    assert face.perform(admit("DescribeVpcs")).delay_seconds == 32.0
 
 
 @pytest.mark.parametrize(
