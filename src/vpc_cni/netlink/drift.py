@@ -100,8 +100,9 @@ class DriftMonitor:
     # -- on an event loop ---------------------------------------------------------------------------------------------
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Watch from now on, on this loop."""
+        """Compare everything once, for what happened while nobody looked; then watch, on this loop."""
         self._loop = loop
+        self._resync_or_retry()
         self._listen()
 
     def close(self) -> None:
@@ -148,17 +149,18 @@ class DriftMonitor:
         if self._loop is None or self._retry is not None:
             return
 
-        def again() -> None:
-            self._retry = None
-            try:
-                self.resync()
-                self._retry_seconds = _RETRY_SECONDS
-            except VpcCniError:
-                _log.exception("comparing the kernel with what is wanted failed")
-                self._retry_later()
-
-        self._retry = self._loop.call_later(self._retry_seconds, again)
+        self._retry = self._loop.call_later(self._retry_seconds, self._resync_or_retry)
         self._retry_seconds = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
+
+    def _resync_or_retry(self) -> None:
+        self._retry = None
+        try:
+            self.resync()
+        except VpcCniError:
+            _log.exception("comparing the kernel with what is wanted failed")
+            self._retry_later()
+        if self._retry is None:
+            self._retry_seconds = _RETRY_SECONDS
 
     # -- what is done -------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,11 @@ def derive_mac(key: SandboxKey, end: str) -> str:
     Locally administered and unicast. The same for a repeated ADD, different for every sandbox. Fixed at creation,
     so that udev's MACAddressPolicy=persistent leaves it alone: the pod holds it as a permanent neighbour.
     """
-    digest = bytearray(hashlib.sha256(f"{key.alias}#{end}".encode()).digest()[:6])
+    return mac_of_alias(key.alias, end)
+
+
+def mac_of_alias(alias: str, end: str) -> str:
+    """Return what ``derive_mac`` gave to the pair whose host end has this alias: a proof that we made a link."""
+    digest = bytearray(hashlib.sha256(f"{alias}#{end}".encode()).digest()[:6])
     digest[0] = digest[0] & 0xFC | 0x02
     return digest.hex(":")

