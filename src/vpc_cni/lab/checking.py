@@ -1,7 +1,8 @@
 """`lab check` on a running world: what is there becomes rows, rows become packets."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from vpc_cni.errors import VpcCniError
 from vpc_cni.lab.check import CheckReport, Endpoint, LabView, NodeView, PodView, expect_all, run_check
@@ -9,20 +10,27 @@ from vpc_cni.lab.check.expectations import missing_pods
 from vpc_cni.lab.check.node_ports import open_node_ports
 from vpc_cni.lab.check.runner import NodePort
 from vpc_cni.lab.fabric import INTERNET_HOST
+from vpc_cni.lab.nodes.pods import Pod
 from vpc_cni.lab.world import INTERNET, World
 
 # The largest instance types hold 735 pods; by then both kinds of ENI have long been used.
 MAX_ADDED_PODS = 64
+# A check is for a lab that works, and says so when it does not: it does not wait as long as an ADD may.
+ADD_SECONDS = 10.0
+
+
+def ignore_progress(_text: str) -> None:
+    """Say nothing."""
 
 
 async def check_world(world: World, progress: Callable[[str], None]) -> CheckReport:
     """Prove that packets go where they must. Pods that are missing for it are added, and deleted afterwards."""
-    before = {pod.name for pod in world.pods()}
+    extra = ExtraPods(world)
     problems: list[str] = []
     try:
         for node_name in missing_pods(view_world(world)):
             progress(f"adding pods on {node_name} for the check")
-            problems += await _complete_node(world, node_name)
+            problems += await _complete_node(world, node_name, extra)
 
         def open_ports(namespace: str, ports: Sequence[NodePort]) -> AbstractContextManager[None]:
             return open_node_ports(world.folder.get(namespace), ports)
@@ -30,8 +38,38 @@ async def check_world(world: World, progress: Callable[[str], None]) -> CheckRep
         rows = expect_all(view_world(world))
         return await run_check(rows, world.folder.open_socket, open_ports, problems=problems)
     finally:
-        added = [pod.name for pod in world.pods() if pod.name not in before]
-        await world.delete_pods(added, lambda _text: None)
+        await extra.remove()
+
+
+class ExtraPods:
+    """Pods that live as long as one check. One that comes too late is deleted when it comes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._names: list[str] = []
+        self._deadline = asyncio.get_running_loop().time() + ADD_SECONDS
+
+    async def add(self, node_name: str, count: int) -> str:
+        """Add pods at the same time; return why that was not possible, or nothing."""
+        tasks = [asyncio.create_task(self._world.add_pods(node_name, 1, None, ignore_progress)) for _ in range(count)]
+        patience = max(self._deadline - asyncio.get_running_loop().time(), 0.0)
+        done, late = await asyncio.wait(tasks, timeout=patience)
+        for task in late:
+            self._world.keep(self._remove_late(task))
+        problem = f"no address within {ADD_SECONDS:g} s" if late else ""
+        for task in done:
+            try:
+                self._names += [pod.name for pod in task.result()]
+            except VpcCniError as err:
+                problem = str(err)
+        return problem
+
+    async def remove(self) -> None:
+        await self._world.delete_pods(self._names, ignore_progress)
+
+    async def _remove_late(self, task: "asyncio.Task[list[Pod]]") -> None:
+        with suppress(VpcCniError):
+            await self._world.delete_pods([pod.name for pod in await task], ignore_progress)
 
 
 def view_world(world: World) -> LabView:
@@ -48,7 +86,7 @@ def view_world(world: World) -> LabView:
     return LabView(nodes, pods, internet, world.fabric.options.mtu_bytes, world.fabric.options.internet_mtu_bytes)
 
 
-async def _complete_node(world: World, node_name: str) -> list[str]:
+async def _complete_node(world: World, node_name: str, extra: ExtraPods) -> list[str]:
     """Add pods until the node has two on its primary and two on secondary ENIs; return why it cannot."""
     added = 0
     while node_name in (lacking := missing_pods(view_world(world))):
@@ -56,9 +94,8 @@ async def _complete_node(world: World, node_name: str) -> list[str]:
         if added + batch > MAX_ADDED_PODS:
             primary, secondary = lacking[node_name]
             return [f"{node_name} lacks {primary} pods on its primary and {secondary} on secondary ENIs"]
-        try:
-            await world.add_pods(node_name, batch, None, lambda _text: None)
-        except VpcCniError as err:
-            return [f"{node_name} cannot add a pod: {err}"]
+        problem = await extra.add(node_name, batch)
+        if problem:
+            return [f"{node_name} cannot add a pod for the check: {problem}"]
         added += batch
     return []

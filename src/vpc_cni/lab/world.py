@@ -5,9 +5,13 @@ Everything here runs on the daemon's event loop; what blocks (plugin runs, link 
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from vpc_cni.errors import CallerError
 from vpc_cni.lab.cloud import Cloud, CloudSettings, instances, networks
@@ -53,7 +57,7 @@ class World:
         self.fabric = Fabric(folder.create(ROUTER), folder.create(INTERNET), folder.get, fabric_options(options))
         self.faults = FaultBook(self.cloud, self.fabric)
         self.servers = Servers(self.cloud, folder.get(ROUTER))
-        self._wiring = CloudWiring(self.cloud, self.fabric, self._start_namespace, folder.delete, self._later)
+        self._wiring = CloudWiring(self.cloud, self.fabric, self._start_namespace, folder.delete, self.keep)
         self._subnets: list[Subnet] = []
 
     # --- up and down ----------------------------------------------------------------------------------------------
@@ -75,6 +79,9 @@ class World:
         await asyncio.gather(*(node.agent.discard() for node in self.nodes.values() if node.agent is not None))
         for node in self.nodes.values():
             node.pods.abandon()
+        for task in self._background:
+            task.cancel()
+        kill_children()
         await self.servers.stop()
         await self.fabric.stop()
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -243,7 +250,8 @@ class World:
     def _start_namespace(self, instance_id: str) -> None:
         self.folder.create(instance_id)
 
-    def _later(self, work: Awaitable[None]) -> None:
+    def keep(self, work: Awaitable[None]) -> None:
+        """Do something in the background, for as long as the lab lives."""
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -252,6 +260,14 @@ class World:
         """Wait for the work that events have started."""
         while self._background:
             await asyncio.gather(*self._background)
+
+
+def kill_children() -> None:
+    """End the programs that this process still waits for: plugins whose agent is gone. Nobody needs their answer."""
+    for listing in Path("/proc/self/task").glob("*/children"):
+        for pid in listing.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def cloud_settings(options: LabOptions) -> CloudSettings:

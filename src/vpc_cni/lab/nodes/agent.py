@@ -24,7 +24,7 @@ POLL_SECONDS = 0.01
 RESTART_FIRST_SECONDS, RESTART_MAX_SECONDS = 0.2, 5.0
 STEADY_SECONDS = 10.0  # an agent that lived so long gets the short delay again
 HOPELESS_RESTARTS = 2
-LOG_TAIL_LINES = 1
+LOG_TAIL_LINES = 8
 
 
 class AgentProcess:
@@ -53,7 +53,7 @@ class AgentProcess:
         self._command = tuple(command)
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._log_start = 0
 
     @property
     def pid(self) -> int | None:
@@ -62,7 +62,6 @@ class AgentProcess:
 
     async def start(self) -> None:
         """Start the agent and watch over it; returns when it has been started, not when it serves."""
-        self._stopping = False
         await self._spawn()
         self._keeper = asyncio.create_task(self._keep())
 
@@ -116,6 +115,7 @@ class AgentProcess:
     async def _spawn(self) -> None:
         self._paths.log_dir.mkdir(parents=True, exist_ok=True)
         with self._paths.agent_log.open("ab") as output:
+            self._log_start = output.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *launcher_command(self._netns_path, self._command),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -138,8 +138,8 @@ class AgentProcess:
                 delay = RESTART_FIRST_SECONDS
             await asyncio.sleep(delay)
             delay = min(delay * 2, RESTART_MAX_SECONDS)
-            self.restarts += 1
             await self._spawn()
+            self.restarts += 1
 
     async def _stop_keeping(self) -> None:
         if self._keeper is not None:
@@ -150,7 +150,7 @@ class AgentProcess:
 
     def _failure(self, what: str) -> HostError:
         return HostError(
-            f"the agent of {self.node_name} {what}: {tail(self._paths.agent_log, LOG_TAIL_LINES)}",
+            f"the agent of {self.node_name} {what}: {tail(self._paths.agent_log, self._log_start)}",
             hint=f"see {self._paths.agent_log}",
         )
 
@@ -160,9 +160,12 @@ def launcher_command(netns_path: Path, command: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", str(launcher.__file__), str(netns_path), str(os.getpid()), *command]
 
 
-def tail(path: Path, lines: int) -> str:
-    """Return the last lines of a file as one line of text."""
+def tail(path: Path, start: int) -> str:
+    """Return the last lines that a log got since ``start`` (a byte offset), for people."""
     try:
-        return " | ".join(path.read_text(errors="replace").splitlines()[-lines:]) or "its log is empty"
+        with path.open("rb") as stream:
+            stream.seek(start)
+            lines = stream.read().decode(errors="replace").splitlines()
     except OSError:
         return "it has no log"
+    return "\n    ".join(["its last words:", *lines[-LOG_TAIL_LINES:]]) if lines else "it said nothing"
