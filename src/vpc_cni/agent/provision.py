@@ -161,8 +161,16 @@ class Provisioner:
                 await protect
 
     async def open_eni(self, eni: Eni) -> None:
-        """Set the link of an attached ENI up and let pods have its addresses."""
-        await self._links.set_up(eni)
+        """Set the link of an attached ENI up and let pods have its addresses. May be repeated.
+
+        Raises:
+            KernelError: the link did not appear or could not be configured; the ENI stays closed to pods.
+        """
+        self.in_hand.add(eni.eni_id)
+        try:
+            await self._links.set_up(eni)
+        finally:
+            self.in_hand.discard(eni.eni_id)
         self._reach(Step.LINK_SET_UP)
         if self._ledger.pool.eni_state(eni.eni_id) is EniState.ATTACHING:
             self._ledger.pool.set_eni_state(eni.eni_id, EniState.READY)

@@ -78,7 +78,8 @@ class Reconciler:
         apply_sync(pool, believed, now)
         if not self.provisioner.is_creating:  # else it may be the one that is being created right now
             for eni in sync.new_enis:
-                await self._take_in(eni)
+                self._take_in(eni)
+        await self._open_closed()
         self.review(seen.managed, now)
 
     def _believe(self, sync: PoolSync, *, is_ec2_word: bool) -> PoolSync:
@@ -108,15 +109,21 @@ class Reconciler:
         self.metrics.reconciled.labels(site).inc()
         _log.info("reconcile: %s", what)
 
-    async def _take_in(self, eni: Eni) -> None:
-        """Adopt an ENI that someone else attached."""
+    def _take_in(self, eni: Eni) -> None:
+        """Adopt an ENI that someone else attached; closed to pods until its link is set up."""
         self._count("eniReconcileAdd", f"{eni.eni_id} was attached by someone else")
         self.ledger.pool.add_eni(eni, self.clock(), state=EniState.ATTACHING)
-        try:
-            await self.provisioner.open_eni(eni)
-        except KernelError as err:
-            self.errors.add("adopt ENI", err)
-            _log.warning("%s cannot be used yet: %s", eni.eni_id, err)
+
+    async def _open_closed(self) -> None:
+        """Set up the links of ENIs that were just adopted, or whose link did not come in time before."""
+        pool = self.ledger.pool
+        for eni in pool.enis():
+            if pool.eni_state(eni.eni_id) is EniState.ATTACHING and eni.eni_id not in self.provisioner.in_hand:
+                try:
+                    await self.provisioner.open_eni(eni)
+                except KernelError as err:
+                    self.errors.add("set up ENI", err)
+                    _log.warning("%s cannot be used yet: %s", eni.eni_id, err)
 
     async def _delete_leftovers(self) -> None:
         """Delete ENIs that this node created and never attached, or detached and never deleted.
