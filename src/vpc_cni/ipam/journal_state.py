@@ -50,10 +50,11 @@ class JournalledAdd:
 class JournalState:
     """All that the records so far amount to.
 
-    ``coolings`` holds Released records by address, with ``link_gone`` as far as known; ended ones stay until the
-    address is used again or the journal is compacted. ``ec2_steps`` are intents without an outcome, by token.
-    ``loose_enis`` are ENIs that this node created or detached and that are neither attached nor deleted, with the
-    token of that step.
+    An address is in ``adds`` or in ``coolings`` or in neither: the newest record about it counts, so that a lost record
+    leaves no second owner behind. ``coolings`` holds Released records by address, with ``link_gone`` as far as known;
+    ended ones stay until the address is used again or the journal is compacted. ``ec2_steps`` are intents without an
+    outcome, by token. ``loose_enis`` are ENIs that this node created or detached and that are neither attached nor
+    deleted, with the token of that step.
     """
 
     adds: dict[SandboxKey, JournalledAdd] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class JournalState:
     quarantines: dict[IPv4Address, Quarantined] = field(default_factory=dict)
     checkpoint_digest: str = ""
     previous_checkpoint_digest: str = ""
+    _holders: dict[IPv4Address, SandboxKey] = field(default_factory=dict, compare=False, repr=False)
 
     def wrote_checkpoint(self, digest: str) -> bool:
         """Whether a checkpoint with this digest is ours: the digest is recorded before the file is replaced."""
@@ -163,8 +165,10 @@ class Compaction:
 
 
 def _apply_intent(state: JournalState, record: AddIntent) -> None:
+    _drop_add(state, record.key)
+    _drop_address(state, record.address)
     state.adds[record.key] = JournalledAdd(record)
-    state.coolings.pop(record.address, None)
+    state._holders[record.address] = record.key
 
 
 def _apply_committed(state: JournalState, record: AddCommitted) -> None:
@@ -174,15 +178,26 @@ def _apply_committed(state: JournalState, record: AddCommitted) -> None:
 
 
 def _apply_abandoned(state: JournalState, record: AddAbandoned) -> None:
-    state.adds.pop(record.key, None)
+    _drop_add(state, record.key)
 
 
 def _apply_released(state: JournalState, record: Released) -> None:
-    add = state.adds.get(record.key)
-    # A key that was added again holds another address: that ADD is not what was released.
-    if add is not None and add.intent.address == record.address:
-        del state.adds[record.key]
+    # By address, not by key: a key that was added again holds another address, and that ADD is not what ended.
+    _drop_address(state, record.address)
     state.coolings[record.address] = record
+
+
+def _drop_add(state: JournalState, key: SandboxKey) -> None:
+    add = state.adds.pop(key, None)
+    if add is not None:
+        del state._holders[add.intent.address]
+
+
+def _drop_address(state: JournalState, address: IPv4Address) -> None:
+    state.coolings.pop(address, None)
+    holder = state._holders.get(address)
+    if holder is not None:
+        _drop_add(state, holder)
 
 
 def _apply_link_gone(state: JournalState, record: LinkGone) -> None:

@@ -143,15 +143,32 @@ class _Work:
 
     def judge_claims(self) -> None:
         claims = sorted(self.recorded.claims, key=lambda claim: (claim.allocation.address, claim.allocation.key))
-        found = [(claim, self._take_link_of(claim)) for claim in claims]
-        linked = Counter(claim.allocation.address for claim, link in found if link is not None)
-        for claim, link in found:
+        rivals: defaultdict[IPv4Address, list[tuple[Claim, KernelLink]]] = defaultdict(list)
+        for claim in claims:
+            link = self._take_link_of(claim)
             if link is None or not claim.is_complete:
                 self._end_claim(claim, link)
-            elif linked[claim.allocation.address] > 1:
-                self._contest(claim.allocation.address, f"{claim.allocation.key} among others")
             else:
+                rivals[claim.allocation.address].append((claim, link))
+        # A sandbox that claims several addresses has the one that its link serves.
+        for address in sorted(rivals, key=lambda each: not any(link.address == each for _, link in rivals[each])):
+            self._judge_rivals(address, rivals[address])
+
+    def _judge_rivals(self, address: IPv4Address, rivals: list[tuple[Claim, KernelLink]]) -> None:
+        """One claim with a link is the owner; of several, the one whose link serves the address."""
+        serving = [link for _, link in rivals if link.address == address]
+        if len(serving) > 1:
+            owners = ", ".join(str(claim.allocation.key) for claim, _ in rivals)
+            self._disown(address, QuarantineReason.TWO_OWNERS, owners)
+            return
+        for claim, link in rivals:
+            is_known_elsewhere = claim.allocation.key in self.keys
+            if link in serving and is_known_elsewhere:
+                self._disown(address, QuarantineReason.UNKNOWN_OWNER, f"{claim.allocation.key} has another address too")
+            elif link in serving or (len(rivals) == 1 and not is_known_elsewhere):
                 self._keep_claim(claim, link)
+            else:
+                self._end_claim(claim, link)
 
     def _take_link_of(self, claim: Claim) -> KernelLink | None:
         """Find the link of a claim and take it out of the unclaimed ones."""
@@ -175,9 +192,6 @@ class _Work:
 
     def _keep_claim(self, claim: Claim, link: KernelLink) -> None:
         allocation, place = claim.allocation, self.places.get(claim.allocation.address)
-        if allocation.key in self.keys:
-            self._doubt(allocation.address, QuarantineReason.UNKNOWN_OWNER, f"{allocation.key} has another address too")
-            return
         if place is not None and allocation.eni_id in ("", place.eni_id):
             allocation = replace(allocation, eni_id=place.eni_id, device_number=place.device_number)
         elif place is None:
@@ -196,46 +210,56 @@ class _Work:
 
     def _end_claim(self, claim: Claim, link: KernelLink | None) -> None:
         allocation = claim.allocation
-        why = "its link is gone" if claim.is_complete else "its ADD was not finished"
+        why = "its ADD was not finished" if not claim.is_complete else "its link is gone or serves nobody"
         self.notes.append(f"{allocation.key} loses {allocation.address}: {why}")
         if link is not None:
             self.remove_links.append(link)
-        if allocation.address not in self.holdings:
-            until = self.now + self.cooldown_seconds
-            cooling = Cooling(allocation.key, allocation.address, allocation.eni_id, until, link is None)
-            self.coolings[allocation.address] = cooling
+        until = self.now + self.cooldown_seconds
+        earlier = self.coolings.get(allocation.address)
+        link_gone = link is None and (earlier is None or earlier.link_gone)
+        self.coolings[allocation.address] = Cooling(
+            allocation.key, allocation.address, allocation.eni_id, until, link_gone
+        )
 
     # -- coolings -------------------------------------------------------------------------------------------------
 
     def judge_coolings(self) -> None:
+        unclaimed = dict(self.links)
         for cooling in sorted(self.recorded.coolings, key=lambda cooling: int(cooling.address)):
             if cooling.address in self.holdings or cooling.address in self.coolings:
                 continue
-            link = self._take(self._by_alias.get(cooling.key.alias, []), cooling.address)
-            if link is not None:
-                self.remove_links.append(link)
-            elif cooling.until <= self.now:
-                continue
-            self.coolings[cooling.address] = replace(cooling, link_gone=link is None)
+            links = [
+                link
+                for link in self._by_alias.get(cooling.key.alias, [])
+                if link.ifindex in unclaimed and link.address in (None, cooling.address)
+            ]
+            # A link without an address may have served any address of its sandbox: each waits for it.
+            self.remove_links += [link for link in links if self.links.pop(link.ifindex, None) is not None]
+            if links or cooling.until > self.now:
+                self.coolings[cooling.address] = replace(cooling, link_gone=not links)
 
     # -- links that nothing claims --------------------------------------------------------------------------------
 
     def judge_links(self) -> None:
         left = list(self.links.values())
         serving = Counter(link.address for link in left if link.address is not None)
-        named = Counter(link.alias for link in left)
+        named = Counter(link.alias for link in left if link.address is not None)
         for link in left:
-            if link.address is None:
+            address = link.address
+            if address is None:
                 self._judge_idle(link)
-            elif serving[link.address] > 1 or link.address in self.holdings:
-                self._contest(link.address, f"link {link.name} ({link.alias or 'no alias'})")
+            elif serving[address] > 1 or self._is_served_by_its_owner(address):
+                detail = f"link {link.name} ({link.alias or 'no alias'}) serves it too"
+                self._disown(address, QuarantineReason.TWO_OWNERS, detail)
             elif link.key is None or named[link.alias] > 1 or link.key in self.keys:
-                self._doubt(
-                    link.address, QuarantineReason.UNKNOWN_OWNER, f"link {link.name} serves it for nobody known"
-                )
-                self.coolings.pop(link.address, None)
+                self._disown(address, QuarantineReason.UNKNOWN_OWNER, f"link {link.name} serves it for nobody known")
             else:
-                self._adopt(link, link.key, link.address)
+                self._disown(address)
+                self._adopt(link, link.key, address)
+
+    def _is_served_by_its_owner(self, address: IPv4Address) -> bool:
+        holding = self.holdings.get(address)
+        return holding is not None and holding.link.address == address
 
     def _judge_idle(self, link: KernelLink) -> None:
         if link.alias and self.recorded.is_whole:
@@ -266,13 +290,16 @@ class _Work:
             if since + self.cooldown_seconds > self.now:
                 self._doubt(address, QuarantineReason.UNKNOWN_PAST, "a pod may have had it a moment ago")
 
-    def _contest(self, address: IPv4Address, detail: str) -> None:
-        """More than one sandbox uses the address: nobody is its owner, and it serves nobody else."""
+    def _disown(self, address: IPv4Address, reason: QuarantineReason | None = None, detail: str = "") -> None:
+        """Take the address from whoever has it; with a reason, nobody else gets it either."""
         loser = self.holdings.pop(address, None)
         if loser is not None:
             self.keys.discard(loser.allocation.key)
+            self.notes.append(f"{loser.allocation.key} loses {address}: another link serves it")
         self.coolings.pop(address, None)
-        self._doubt(address, QuarantineReason.TWO_OWNERS, detail)
+        self.quarantines.pop(address, None)
+        if reason is not None:
+            self._doubt(address, reason, detail)
 
     def _doubt(self, address: IPv4Address, reason: QuarantineReason, detail: str) -> None:
         old = self._recorded_quarantines.get(address)
