@@ -28,6 +28,9 @@ _SEND_MESSAGES = 128
 # Dumps arrive in datagrams of at most 32 KiB unless a single message is larger.
 _RECEIVE_BYTES = 64 * 1024
 _DUMP_ATTEMPTS = 12
+_LINK_DUMP_ATTEMPTS = 3
+# Answers to so many look-ups fit the default receive buffer (up to 4 KiB each as the kernel accounts them).
+_LOOKUPS = 32
 _DUMP_RECEIVE_BUFFER = 1024 * 1024
 
 T = TypeVar("T")
@@ -97,13 +100,7 @@ class RouteSocket:
         return failures
 
     def _execute_chunk(self, batch: Sequence[Message], start: int, end: int, failures: dict[int, int]) -> None:
-        first = self._sequence + 1
-        self._sequence += end - start
-        last = self._sequence
-        flags = uapi.NLM_F_REQUEST
-        encoded = [encode_message(batch[start + i], flags, first + i) for i in range(end - start - 1)]
-        encoded.append(encode_message(batch[end - 1], flags | uapi.NLM_F_ACK, last))
-        self._send(b"".join(encoded), batch[start].label)
+        first, last = self._send_batch(batch[start:end])
         problem: KernelError | None = None
         for answer in self._answers(first, last):
             if answer.type != uapi.NLMSG_ERROR:
@@ -118,6 +115,16 @@ class RouteSocket:
                 break
         if problem is not None:
             raise problem
+
+    def _send_batch(self, batch: Sequence[Message]) -> tuple[int, int]:
+        """Send requests at once; return their first and last sequence number. Only the last one is acknowledged."""
+        first = self._sequence + 1
+        self._sequence = last = self._sequence + len(batch)
+        flags = uapi.NLM_F_REQUEST
+        encoded = [encode_message(message, flags, first + i) for i, message in enumerate(batch[:-1])]
+        encoded.append(encode_message(batch[-1], flags | uapi.NLM_F_ACK, last))
+        self._send(b"".join(encoded), batch[0].label)
+        return first, last
 
     def _send(self, data: bytes, label: str) -> None:
         try:
@@ -148,18 +155,14 @@ class RouteSocket:
                     yield answer
 
     def links_by_index(self, ifindexes: Sequence[int]) -> dict[int, Link]:
-        """Look up several links with one send; those that do not exist are absent from the result."""
+        """Look up several links; those that do not exist are absent from the result."""
         found: dict[int, Link] = {}
-        if not ifindexes:
-            return found
-        first = self._sequence + 1
-        self._sequence += len(ifindexes)
-        last = self._sequence
-        flags = uapi.NLM_F_REQUEST
-        requests = [messages.get_link(ifindex=ifindex) for ifindex in ifindexes]
-        encoded = [encode_message(request, flags, first + i) for i, request in enumerate(requests[:-1])]
-        encoded.append(encode_message(requests[-1], flags | uapi.NLM_F_ACK, last))
-        self._send(b"".join(encoded), "look up links")
+        for start in range(0, len(ifindexes), _LOOKUPS):
+            self._look_up_chunk(ifindexes[start : start + _LOOKUPS], found)
+        return found
+
+    def _look_up_chunk(self, ifindexes: Sequence[int], found: dict[int, Link]) -> None:
+        first, last = self._send_batch([messages.get_link(ifindex=ifindex) for ifindex in ifindexes])
         for answer in self._answers(first, last):
             if answer.type == uapi.RTM_NEWLINK:
                 link = decode.parse_link(answer.body)
@@ -169,8 +172,7 @@ class RouteSocket:
             if verdict.errno not in {0, errno.ENODEV}:
                 raise kernel_error("look up links", verdict.errno, verdict.text)
             if answer.sequence == last:
-                break
-        return found
+                return
 
     def find_link(self, *, ifindex: int = 0, name: str = "") -> Link | None:
         """Return the link with this index or name (alternative names count), None when there is none."""
@@ -188,9 +190,20 @@ class RouteSocket:
         return None
 
     def list_links(self) -> list[Link]:
-        """Return all links of the namespace, by index."""
+        """Return all links of the namespace, by index.
+
+        Where pods come and go all the time, no dump of many links stays undisturbed. Then several disturbed ones are
+        merged and each link is looked up once more: every link that was there all the time is in the result, and
+        every one in the result was there.
+        """
         body = messages.IFINFOMSG.pack(0, 0, 0, 0, 0, 0) + u32(uapi.IFLA_EXT_MASK, uapi.RTEXT_FILTER_SKIP_STATS)
-        return self.dump(uapi.RTM_GETLINK, body, uapi.RTM_NEWLINK, decode.parse_link)
+        seen: set[int] = set()
+        for _attempt in range(_LINK_DUMP_ATTEMPTS):
+            links, interrupted = self._dump_once(uapi.RTM_GETLINK, body, uapi.RTM_NEWLINK, decode.parse_link)
+            if not interrupted:
+                return links
+            seen.update(link.ifindex for link in links)
+        return list(self.links_by_index(sorted(seen)).values())
 
     def list_addresses(self, family: int = socket.AF_INET) -> list[Address]:
         body = messages.IFADDRMSG.pack(family, 0, 0, 0, 0)
@@ -244,21 +257,27 @@ class RouteSocket:
             KernelError: EINTR when the state kept changing.
         """
         for _attempt in range(_DUMP_ATTEMPTS):
+            found, interrupted = self._dump_once(request, body, wanted, parse)
+            if not interrupted or not consistent:
+                return found
+        raise kernel_error(_dump_label(request), errno.EINTR, "the state kept changing")
+
+    def _dump_once(self, request: int, body: bytes, wanted: int, parse: Callable[[bytes], T]) -> tuple[list[T], bool]:
+        """Return the objects, and whether a change disturbed the dump. Lost answers make it start again."""
+        for _attempt in range(_DUMP_ATTEMPTS):
             try:
-                found, interrupted = self._dump_once(request, body, wanted, parse)
+                return self._read_dump(request, body, wanted, parse)
             except KernelError as err:
+                # What is left of a broken dump would be taken for answers, and refuse the next dump with EBUSY.
+                self._discard_answers()
                 if err.errno != errno.ENOBUFS:
                     raise
                 self._grow_receive_buffer()
-                continue
-            if not interrupted or not consistent:
-                return found
-        raise kernel_error(f"list kernel objects (request {request})", errno.EINTR, "the state kept changing")
+        raise kernel_error(_dump_label(request), errno.ENOBUFS)
 
-    def _dump_once(self, request: int, body: bytes, wanted: int, parse: Callable[[bytes], T]) -> tuple[list[T], bool]:
+    def _read_dump(self, request: int, body: bytes, wanted: int, parse: Callable[[bytes], T]) -> tuple[list[T], bool]:
         self._sequence += 1
-        sequence = self._sequence
-        label = f"list kernel objects (request {request})"
+        sequence, label = self._sequence, _dump_label(request)
         message = Message(request, uapi.NLM_F_DUMP, body, label)
         self._send(encode_message(message, uapi.NLM_F_REQUEST, sequence), label)
         found: list[T] = []
@@ -277,6 +296,17 @@ class RouteSocket:
                 raise kernel_error(label, verdict.errno, verdict.text)
         return found, interrupted
 
+    def _discard_answers(self) -> None:
+        """Read until nothing is left; a dump in progress ends with that."""
+        while True:
+            try:
+                self._socket.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError as err:
+                if err.errno != errno.ENOBUFS:
+                    raise kernel_error("read the kernel's answer", err.errno or errno.EIO) from err
+
     def _grow_receive_buffer(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _DUMP_RECEIVE_BUFFER)
@@ -284,6 +314,10 @@ class RouteSocket:
 
 # asm-generic/socket.h; needs CAP_NET_ADMIN, not bound by net.core.rmem_max. Python 3.11 does not name it.
 SO_RCVBUFFORCE = 33
+
+
+def _dump_label(request: int) -> str:
+    return f"list kernel objects (request {request})"
 
 
 def _split(batch: Sequence[Message]) -> Iterator[tuple[int, int]]:

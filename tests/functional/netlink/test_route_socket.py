@@ -1,8 +1,10 @@
 """Encoders and decoders against the real kernel: what is written is read back."""
 
 import errno
+import itertools
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_interface, ip_network
@@ -230,3 +232,44 @@ def test_dumps_stay_whole_while_links_come_and_go(left: Netns, kernel: RouteSock
     while thread.is_alive():
         assert set(hosts) <= set(kernel.list_routes(table=254))
     thread.join()
+
+
+def test_links_are_listed_on_a_node_that_never_rests(left: Netns, kernel: RouteSocket) -> None:
+    """No dump of so many links stays undisturbed; those that stay are all listed nevertheless."""
+    pairs = [
+        messages.add_veth(f"a{i}", peer_name=f"b{i}", ifindex=2 * i, peer_ifindex=2 * i + 1, queues=1)
+        for i in range(100, 400)
+    ]
+    kernel.execute(pairs)
+    stop = threading.Event()
+
+    def churn() -> None:
+        with RouteSocket.open() as sock:
+            for number in itertools.count(10_000, 2):
+                if stop.is_set():
+                    return
+                pair = messages.add_veth("x", peer_name="y", ifindex=number, peer_ifindex=number + 1, queues=1)
+                sock.execute([pair, messages.delete_link(number)])
+
+    thread = left.start_thread(churn)
+    try:
+        for _ in range(5):
+            listed = [link.ifindex for link in kernel.list_links() if link.ifindex < 10_000]
+            assert listed == [1, *range(200, 800)]
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_broken_dump_does_not_spoil_the_next_request(kernel: RouteSocket, right: Netns) -> None:
+    """Even one that is left in the middle, with parts in the kernel that nobody has asked for yet."""
+    add_pair(kernel, right)
+    hosts = [Route(ip_network(f"10.7.{i // 256}.{i % 256}/32"), oif=1000, scope=Scope.LINK) for i in range(2000)]
+    kernel.execute([messages.add_route(route) for route in hosts])
+
+    def refuse(_body: bytes) -> None:
+        raise KernelError("not a route", errno=errno.EBADMSG)
+
+    with pytest.raises(KernelError, match="not a route"):
+        kernel.dump(26, messages.RTMSG.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0), 24, refuse)
+    assert set(hosts) <= set(kernel.list_routes(table=254))
