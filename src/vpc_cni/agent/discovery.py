@@ -15,7 +15,7 @@ from vpc_cni.ec2 import Ec2Client, InstanceIdentity, MetadataClient, NetworkInte
 from vpc_cni.errors import CloudError, ConfigurationError
 from vpc_cni.ipam import InstanceLimits, find_limits
 from vpc_cni.ipam.limits import NetworkCard
-from vpc_cni.ipam.ownership import classify_eni
+from vpc_cni.ipam.ownership import Management, classify_eni
 from vpc_cni.model import Eni
 
 _log = logging.getLogger(__name__)
@@ -25,12 +25,14 @@ _log = logging.getLogger(__name__)
 class AttachedEnis:
     """The ENIs of this instance at one moment.
 
-    ``managed`` are ours to use, the primary one first; ``unmanaged`` only take a place. ``problem`` says why the
-    picture is metadata's alone; None when it is EC2's.
+    ``managed`` are ours to use, the primary one first; ``unmanaged`` only take a place. ``security_groups`` are those
+    of each managed ENI, sorted; empty when EC2 was not heard. ``problem`` says why the picture is metadata's alone;
+    None when it is EC2's.
     """
 
     managed: tuple[Eni, ...]
     unmanaged: tuple[Eni, ...] = ()
+    security_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problem: CloudError | None = None
 
     @property
@@ -128,6 +130,7 @@ def _merge(
     cidrs = {eni.subnet_id: eni.subnet_cidr for eni in known.values()}
     managed: list[Eni] = []
     unmanaged: list[Eni] = []
+    unprotected: list[Eni] = []
     for interface in described.values():
         eni = _as_eni(interface, known.get(interface.eni_id), cidrs)
         if eni is None:
@@ -135,7 +138,8 @@ def _merge(
         verdict = classify_eni(eni, interface.tags, instance_id, manage_untagged=manage_untagged)
         (managed if verdict.is_managed else unmanaged).append(eni)
     order = sorted(managed, key=lambda eni: (eni.network_card, eni.device_number))
-    return AttachedEnis(tuple(order), tuple(unmanaged))
+    groups = {eni.eni_id: tuple(sorted(described[eni.eni_id].security_groups)) for eni in managed}
+    return AttachedEnis(tuple(order), tuple(unmanaged), groups)
 
 
 def _as_eni(interface: NetworkInterface, seen: Eni | None, cidrs: Mapping[str, IPv4Network]) -> Eni | None:

@@ -12,11 +12,12 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
+import functools
 import itertools
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Protocol, TypeVar
@@ -38,6 +39,8 @@ OWNER = "amazon-vpc-cni"
 # How long a detached interface may stay "in-use" before we stop waiting; EC2 forces nothing within this time.
 _DETACH_SECONDS = 240.0
 _DETACH_POLL_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+# Between two tries to learn what a call without an answer has done.
+_READ_BACK_SECONDS = 5.0
 
 T = TypeVar("T")
 
@@ -154,7 +157,7 @@ class Provisioner:
             self._creations -= 1
             self._ledger.pool.finish_growth(growth.token)
         async with self._queues[eni.eni_id]:
-            protect = asyncio.ensure_future(self._protect(eni))
+            protect = asyncio.ensure_future(self.protect(eni))
             try:
                 await self.open_eni(eni)
             finally:
@@ -227,8 +230,11 @@ class Provisioner:
             attachment = await self._ec2(lambda: attach(device_number))
         except CloudError as err:
             if err.code != "InvalidParameterValue" and not is_outcome_unknown(err):
+                self._ledger.fail(token, Ec2Operation.ATTACH, eni_id=eni_id, error=err.code)
                 raise
-            attachment = await self._ec2(lambda: self._attach_where_free(eni_id, attach))
+            attachment = await self._journalled(
+                token, Ec2Operation.ATTACH, eni_id, lambda: self._attach_where_free(eni_id, attach)
+            )
         self._reach(Step.ATTACHED)
         self._ledger.conclude(token, Ec2Operation.ATTACH, eni_id=eni_id)
         self._reach(Step.ATTACH_OUTCOME_WRITTEN)
@@ -242,7 +248,7 @@ class Provisioner:
         taken = instance.device_numbers()
         return attach(next(number for number in range(100) if number not in taken))
 
-    async def _protect(self, eni: Eni) -> None:
+    async def protect(self, eni: Eni) -> None:
         """Let EC2 delete the ENI with its instance. A failure is reported; clean-up catches what leaks."""
         try:
             await self._ec2(
@@ -289,6 +295,7 @@ class Provisioner:
                     # The limit error means that EC2 knows addresses that we do not: adopt them.
                     if is_outcome_unknown(err) or err.code == "PrivateIpAddressLimitExceeded":
                         await self.read_back(eni_id)
+                        self._ledger.fail(growth.token, Ec2Operation.ASSIGN, eni_id=eni_id, error=err.code)
                     raise
                 self._reach(Step.ADDRESSES_ASSIGNED)
                 self._ledger.conclude(growth.token, Ec2Operation.ASSIGN, eni_id=eni_id, addresses=added)
@@ -303,6 +310,24 @@ class Provisioner:
         for interface in await self._ec2(lambda: self._client.describe_network_interfaces(ids=[eni_id])):
             self._ledger.pool.add_addresses(eni_id, interface.addresses, self._clock())
         self._on_addresses()
+
+    async def align_security_groups(self, enis: Iterable[Eni], groups: Mapping[str, tuple[str, ...]]) -> None:
+        """Give secondary ENIs the security groups of the primary one, now and for ENIs to come.
+
+        Source: amazon-vpc-cni-k8s: ENIs follow the primary interface unless custom networking names their groups.
+
+        Raises:
+            CloudError: EC2 refused; the next comparison tries again.
+        """
+        wanted = next((groups.get(eni.eni_id, ()) for eni in enis if eni.is_primary), ())
+        if not wanted:
+            return
+        self._facts = dataclasses.replace(self._facts, security_groups=wanted)
+        for eni_id, present in groups.items():
+            if present != wanted:
+                _log.info("%s gets the security groups of the primary ENI: %s", eni_id, " ".join(wanted))
+                change = functools.partial(self._client.set_security_groups, eni_id=eni_id, security_groups=wanted)
+                await self._ec2(change)
 
     # -- shrinking ------------------------------------------------------------------------------------------------
 
@@ -334,7 +359,7 @@ class Provisioner:
         """Bring the pool in line after a failed unassign: EC2 is all or nothing, unless its answer was lost."""
         kept = frozenset(addresses)
         if is_outcome_unknown(error) or error.code == "InvalidParameterValue":
-            described = await self._ec2(lambda: self._client.describe_network_interfaces(ids=[eni_id]))
+            described = await self._describe(eni_id)
             kept = frozenset(address for interface in described for address in interface.addresses)
         self._ledger.pool.cancel_release(address for address in addresses if address in kept)
         self._forget_addresses(token, eni_id, tuple(address for address in addresses if address not in kept))
@@ -362,9 +387,12 @@ class Provisioner:
             self._reach(Step.DETACH_INTENT_WRITTEN)
             try:
                 await self._journalled(token, Ec2Operation.DETACH, eni.eni_id, lambda: self._detach(eni))
-            except CloudError:
-                pool.set_eni_state(eni.eni_id, EniState.READY)
-                raise
+            except CloudError as err:
+                if not is_outcome_unknown(err) or await self._is_attached(eni.eni_id):
+                    self._ledger.fail(token, Ec2Operation.DETACH, eni_id=eni.eni_id, error=err.code)
+                    pool.cancel_release(action.addresses)
+                    pool.set_eni_state(eni.eni_id, EniState.READY)
+                    raise
             self._reach(Step.DETACHED)
             self._ledger.conclude(token, Ec2Operation.DETACH, eni_id=eni.eni_id)
             self._reach(Step.DETACH_OUTCOME_WRITTEN)
@@ -377,17 +405,6 @@ class Provisioner:
                 self.in_hand.discard(eni.eni_id)
         self._queues.pop(eni.eni_id, None)
 
-    async def resume_release(self, addresses: Iterable[IPv4Address]) -> None:
-        """Ask EC2 again to take back what an earlier run of the agent was giving back."""
-        wanted = frozenset(addresses)
-        for eni in self._ledger.pool.enis():
-            mine = tuple(address for address in eni.addresses if address in wanted)
-            if mine:
-                try:
-                    await self.unassign(UnassignAddresses(eni.eni_id, mine))
-                except CloudError as err:
-                    _log.warning("addresses of %s stay: %s", eni.eni_id, err)
-
     def _detach(self, eni: Eni) -> None:
         attachment_id = eni.attachment_id
         if not attachment_id:
@@ -395,6 +412,21 @@ class Provisioner:
             attachment_id = next((each.attachment.attachment_id for each in described if each.attachment), "")
         if attachment_id:
             self._client.detach_network_interface(attachment_id=attachment_id)
+
+    async def _is_attached(self, eni_id: str) -> bool:
+        """Read back whether a detach whose answer was lost has had no effect."""
+        for interface in await self._describe(eni_id):
+            return interface.attachment is not None and interface.attachment.status not in ("detaching", "detached")
+        return False
+
+    async def _describe(self, eni_id: str) -> tuple[NetworkInterface, ...]:
+        """Read an interface, however long EC2 takes to answer: until then what it holds may not serve a pod."""
+        while True:
+            try:
+                return await self._ec2(lambda: self._client.describe_network_interfaces(ids=[eni_id]))
+            except CloudError as err:
+                _log.warning("the state of %s at EC2 is not known: %s", eni_id, err)
+                await asyncio.sleep(_READ_BACK_SECONDS)
 
     async def _delete_detached(self, eni_id: str) -> None:
         """Wait until EC2 has let go of the interface, then delete it."""

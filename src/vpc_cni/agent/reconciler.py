@@ -62,7 +62,9 @@ class Reconciler:
                 seen = await self.look()
                 await self._apply(seen, asked_at)
                 if provisioning and seen.is_ec2_word:
+                    await self._protect(seen.unprotected)
                     await self._delete_leftovers()
+                    await self.provisioner.align_security_groups(seen.managed, seen.security_groups)
             except CloudError as err:
                 self.metrics.errors.labels("reconcileFailedGetENIs").inc()
                 self.errors.add(err.operation, err)
@@ -125,6 +127,12 @@ class Reconciler:
                     self.errors.add("set up ENI", err)
                     _log.warning("%s cannot be used yet: %s", eni.eni_id, err)
 
+    async def _protect(self, unprotected: Iterable[Eni]) -> None:
+        """Finish what a killed run began: an ENI that it attached must go with its instance."""
+        for eni in unprotected:
+            if self.ledger.pool.eni_state(eni.eni_id) is EniState.READY:
+                await self.provisioner.protect(eni)
+
     async def _delete_leftovers(self) -> None:
         """Delete ENIs that this node created and never attached, or detached and never deleted.
 
@@ -136,6 +144,14 @@ class Reconciler:
             _log.info("deleting %s, which this node left unattached", eni_id)
             await self.provisioner.delete_eni(eni_id)
         self._loose_before = loose
+        self._forget_deleted(frozenset(found))
+
+    def _forget_deleted(self, unattached: frozenset[str]) -> None:
+        """Close the book on ENIs that were to be attached or deleted and that nobody has any more."""
+        busy = unattached | self.provisioner.in_hand | frozenset(self.ledger.pool.eni_ids())
+        for eni_id in self.ledger.loose_enis():
+            if eni_id not in busy and not self.provisioner.is_creating:
+                self.ledger.found_deleted(eni_id)
 
     def _find_leftovers(self) -> list[str]:
         filters = {f"tag:{INSTANCE_ID_TAG}": [self.instance_id], "status": ["available"]}
