@@ -38,7 +38,8 @@ def plan_shrink(situation: Situation) -> Shrinking:
     not emptied address by address: it waits for its turn to go as a whole.
     """
     sums = situation.sums
-    shrinking = Shrinking(over=sums.over)
+    # What EC2 has only promised may never come: nothing is given back in exchange for it.
+    shrinking = Shrinking(over=max(sums.over - sums.coming, 0))
     if sums.short > 0 or sums.waiting > 0:
         return shrinking
     for eni in sorted(situation.view.enis, key=lambda eni: eni.packing_order, reverse=True):
@@ -58,7 +59,8 @@ def _is_empty(eni: EniView) -> bool:
 def _may_go(eni: EniView, situation: Situation, shrinking: Shrinking) -> bool:
     """Would the pool still meet its targets without this ENI, and without what the plan already gives back?"""
     sums, targets = situation.sums, situation.targets
-    spare, total = sums.spare - shrinking.given_back, sums.total - shrinking.given_back
+    not_here = shrinking.given_back + sums.coming
+    spare, total = sums.spare - not_here, sums.total - not_here
     freed = len(eni.free)
     if targets.has_ip_targets:
         return spare - freed >= targets.warm_ip and total - freed >= targets.minimum_ip

@@ -10,7 +10,8 @@ ENI, ``D`` waiting ADDs, ``S`` = ``V`` - ``D``. IP targets count when ``W`` > 0 
 | growth asks for | short | whole ENIs, until short is covered |
 | an ENI may go when | S - n >= W and T - n >= M | S >= (E+1)*m and S - n >= max(E*m, 1) |
 
-(``n`` = free addresses of that ENI.) Source: amazon-vpc-cni-k8s docs/eni-and-ip-target.md. Decided differently here:
+(``n`` = free addresses of that ENI; for shrinking, ``S`` and ``T`` leave out what is only coming.)
+Source: amazon-vpc-cni-k8s docs/eni-and-ip-target.md. Decided differently here:
 
 - An address in cooldown is not available: counting it would let an ADD fail beside a "full" pool.
 - Growth happens at once for all that is short, on several ENIs, and what was asked for already counts.
