@@ -24,6 +24,7 @@ HOST_END_SETTINGS = {InetConf.FORWARDING: 1}
 # More receive queues would serve XDP programs only; each one costs kernel objects at every ADD.
 VETH_QUEUES = 1
 _LOOPBACK = 1
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
 _UNSPECIFIED_TABLE = 0
 
 
@@ -90,16 +91,13 @@ def host_batch(wiring: PodWiring, ifindex: int, container_mac: str) -> list[Mess
     """Return the requests that complete an existing host end. May be repeated.
 
     Address generation is off: nobody speaks IPv6 to the host end, and its link-local address would cost duplicate
-    address detection and multicast reports for each pod. It precedes the carrier, so no address appears before.
+    address detection and multicast reports for each pod. It precedes the carrier, so no address appears before. It is
+    a request of its own, since the kernel refuses it where a link has no IPv6: switched off, or MTU below 1280.
     """
     return [
+        messages.set_link(ifindex, addr_gen_mode=AddrGenMode.NONE).tolerating(*_NO_IPV6),
         messages.set_link(
-            ifindex,
-            up=True,
-            alias=wiring.key.alias,
-            mtu_bytes=wiring.mtu_bytes,
-            addr_gen_mode=AddrGenMode.NONE,
-            inet_conf=HOST_END_SETTINGS,
+            ifindex, up=True, alias=wiring.key.alias, mtu_bytes=wiring.mtu_bytes, inet_conf=HOST_END_SETTINGS
         ),
         messages.replace_route(host_route(wiring, ifindex)),
         messages.replace_neighbour(host_neighbour(wiring, ifindex, container_mac)),

@@ -1,6 +1,7 @@
 """ADD, DEL and CHECK of pods in real namespaces."""
 
 import errno
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -78,6 +79,19 @@ def test_a_rule_of_the_addresss_former_life_is_replaced(node: "Node") -> None:
     node.host.execute([messages.add_rule(stale)])
     node.wire(node.wiring(1, route_table=3), node.new_pod())
     assert stale not in node.host.list_rules()
+
+
+def test_a_link_too_narrow_for_ipv6_is_wired(node: "Node") -> None:
+    """Below an MTU of 1280 a link has no IPv6, as on nodes where it is switched off."""
+    narrow = replace(node.wiring(1), mtu_bytes=1000)
+    node.wire(narrow, pod := node.new_pod())
+    assert check_pod(narrow, host=node.host, pod=pod.sock) == []
+    assert node.talks(pod.netns, node.netns, node.address)
+
+
+def test_the_host_end_has_no_ipv6_address(node: "Node") -> None:
+    wired = node.wire(node.wiring(1), node.new_pod())
+    assert [a for a in node.host.list_addresses(socket.AF_INET6) if a.ifindex == wired.ifindex] == []
 
 
 def test_repeated_add_keeps_the_pair(node: "Node") -> None:
@@ -231,7 +245,7 @@ def interrupted_socket(netns: Netns, lifetime: Lifetime) -> InterruptedSocket:
     return sock
 
 
-REQUESTS_OF_ADD = 14  # 7 for the host, 6 for the pod, 1 for the host again
+REQUESTS_OF_ADD = 15  # 8 for the host, 6 for the pod, 1 for the host again
 REQUESTS_OF_DEL = 6
 
 
