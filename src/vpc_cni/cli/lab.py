@@ -196,6 +196,13 @@ def pod_list(name: Name = DEFAULTS.name, as_json: Json = False) -> None:
         print_pods(pods)
 
 
+@pod_app.command("check")
+def pod_check(pod: Annotated[str, typer.Argument(help="Pod.")], name: Name = DEFAULTS.name) -> None:
+    """Run the plugins' CHECK of a pod; exit 1 when one finds something wrong."""
+    checked = Lab.attach(name).check_pod(pod)
+    say(f"{pod} is as it was added" if checked else "the network has CHECK switched off")
+
+
 @pod_app.command("delete")
 def pod_delete(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Pods.")] = None,

@@ -144,6 +144,26 @@ class Lab:
     def delete_pod(self, *names: str) -> None:
         self.call("pod_delete", names=list(names))
 
+    def check_pod(self, name: str) -> bool:
+        """Run the plugins' CHECK of a pod; False when its network has CHECK switched off.
+
+        Raises:
+            HostError: a plugin found something wrong; the message says what.
+        """
+        return bool(self.call("pod_check", name=name))
+
+    def ask_status(self, node: str) -> bool:
+        """Run the plugins' STATUS on a node; False when the network's version has none (before 1.1.0).
+
+        Raises:
+            HostError: a plugin cannot serve now.
+        """
+        return bool(self.call("runtime_status", node=node))
+
+    def collect_garbage(self, node: str) -> bool:
+        """Run the plugins' GC on a node with its pods as the valid ones; False when the network leaves GC out."""
+        return bool(self.call("runtime_gc", node=node))
+
     def check(self) -> CheckSummary:
         """Send packets everywhere; see `lab check`."""
         report = self.call("check")

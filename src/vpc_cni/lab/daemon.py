@@ -7,6 +7,7 @@ everything later goes to the log. Its death, however it comes, ends the lab: see
 import asyncio
 import logging
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -52,13 +53,15 @@ def main() -> int:
 def run_lab(options: LabOptions, paths: LabPaths, reporter: "Reporter") -> VpcCniError | None:
     """Run a lab from its mounts to its end and return why it never came up, or None. Nothing of it is left."""
     try:
+        raise_descriptor_limit()
         become_root()
         folder = prepare(paths, reporter.progress)
         asyncio.run(serve(options, paths, folder, reporter))
     except BaseException as err:  # the process border: whatever it is, the starter must hear of it
-        log.exception("the lab ends")
+        failure = find_cause(err)
+        log.error("the lab ends: %s", failure, exc_info=isinstance(failure, InternalError))
         paths.state_file.unlink(missing_ok=True)
-        return find_cause(err)
+        return failure
     return None
 
 
@@ -82,6 +85,12 @@ class Reporter:
         if self._descriptor is not None:
             with suppress(BrokenPipeError):  # the starter did not wait
                 os.write(self._descriptor, line)
+
+
+def raise_descriptor_limit() -> None:
+    """Allow as many open files as the machine permits: each namespace takes one."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def prepare(paths: LabPaths, progress: Callable[[str], None]) -> NetnsFolder:

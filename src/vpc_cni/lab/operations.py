@@ -35,6 +35,9 @@ class Operations:
             self.pod_add,
             self.pod_list,
             self.pod_delete,
+            self.pod_check,
+            self.runtime_status,
+            self.runtime_gc,
             self.check,
             self.fault_add,
             self.fault_list,
@@ -74,6 +77,16 @@ class Operations:
             raise CallerError('"names" must be a list')
         await self._world.delete_pods([str(name) for name in names], progress)
         return None
+
+    async def pod_check(self, args: Arguments, _progress: Progress) -> object:
+        pod = self._world.pod(_text(args, "name") or "")
+        return await self._world.nodes[pod.node].pods.check(pod.name)
+
+    async def runtime_status(self, args: Arguments, _progress: Progress) -> object:
+        return await self._world.node(_text(args, "node") or "").pods.ask_status()
+
+    async def runtime_gc(self, args: Arguments, _progress: Progress) -> object:
+        return await self._world.node(_text(args, "node") or "").pods.collect_garbage()
 
     async def check(self, _args: Arguments, progress: Progress) -> object:
         return describe_report(await check_world(self._world, progress))

@@ -2,6 +2,10 @@
 
 import time
 
+import pytest
+
+from vpc_cni.errors import HostError
+
 
 def test_every_row_of_the_check_passes(vpc):
     report = vpc.check()
@@ -47,6 +51,14 @@ def test_an_agent_that_is_restarted_keeps_its_pods(vpc, node, pod):
     assert vpc.restart_agent(node.name) != old_pid
     after = pod(node.name)
     assert vpc.run(after.name, ["ping", "-c1", "-W2", before.address]).returncode == 0
+
+
+def test_the_plugins_check_follows_the_truth(vpc, node, pod):
+    checked = pod(node.name)
+    assert vpc.check_pod(checked.name)
+    assert vpc.run(checked.name, ["ip", "link", "set", checked.ifname, "down"]).returncode == 0
+    with pytest.raises(HostError, match="CHECK failed"):
+        vpc.check_pod(checked.name)
 
 
 def test_no_packet_of_a_healthy_node_is_spoofed(vpc):

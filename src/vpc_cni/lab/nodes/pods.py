@@ -100,6 +100,15 @@ class PodSet:
         pod = self._pods[name]
         return await self._in_node(lambda: self._runtime.check(pod.attachment))
 
+    async def ask_status(self) -> bool:
+        """Run the plugins' STATUS; False when the network's version has none."""
+        return await self._in_node(self._runtime.status)
+
+    async def collect_garbage(self) -> bool:
+        """Tell the plugins which pods exist; False when the network leaves GC out."""
+        valid = [pod.attachment for pod in self]
+        return await self._in_node(lambda: self._runtime.collect_garbage(valid))
+
     def abandon(self) -> None:
         """Forget all pods without DEL: their node is ending."""
         for pod in self:
