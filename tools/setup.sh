@@ -67,12 +67,12 @@ find_python() {
         "or name one: make setup PYTHON=/path/to/python3"
 }
 
-ensure_venv_module() {
-    "$1" -c 'import ensurepip, venv' 2>/dev/null && return
-    version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    # Debian keeps this module of its own Python in a package; another Python needs its own cure.
+# Print the package that gives interpreter $1 its modules for environments; nothing when it has them.
+venv_package() {
+    ! "$1" -c 'import ensurepip, venv' 2>/dev/null || return 0
+    # Debian keeps these modules of its own Python in a package; another Python needs its own cure.
     [ "$1" = /usr/bin/python3 ] || fail "$1 lacks the modules venv and ensurepip; install them or set PYTHON"
-    install_packages "python$version-venv"
+    "$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'
 }
 
 # Print a line that changes whenever one of the given files, the interpreter or the place of the checkout does.
@@ -129,10 +129,9 @@ main() {
     # Two targets of make at once, or two terminals: the second one waits and then finds everything done.
     exec 9>build/setup.lock
     ! command -v flock >/dev/null || flock 9
-    # shellcheck disable=SC2086 # a list of words
-    install_packages $packages
     python=$(find_python)
-    ensure_venv_module "$python"
+    # shellcheck disable=SC2086 # a list of words
+    install_packages $packages $(venv_package "$python")
     wanted=$(fingerprint "$python" pyproject.toml uv.lock tools/wheelhouse.txt tools/uv.txt)
     ! { is_current .venv "$wanted" && .venv/bin/python -c pass 2>/dev/null; } || return 0
     started=$(date +%s)
