@@ -130,8 +130,9 @@ main() {
     exec 9>build/setup.lock
     ! command -v flock >/dev/null || flock 9
     python=$(find_python)
+    packages="$packages $(venv_package "$python")"
     # shellcheck disable=SC2086 # a list of words
-    install_packages $packages $(venv_package "$python")
+    install_packages $packages
     wanted=$(fingerprint "$python" pyproject.toml uv.lock tools/wheelhouse.txt tools/uv.txt)
     ! { is_current .venv "$wanted" && .venv/bin/python -c pass 2>/dev/null; } || return 0
     started=$(date +%s)
