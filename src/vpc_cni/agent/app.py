@@ -18,7 +18,6 @@ import random
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,6 +45,7 @@ from vpc_cni.agent.restore import Restorer
 from vpc_cni.agent.server import PluginServer
 from vpc_cni.agent.spool import SpoolWatch, take_recorded
 from vpc_cni.agent.steps import Step, crash_at
+from vpc_cni.agent.unfinished import UnfinishedSteps
 from vpc_cni.agent.waiting import WaitingLane
 from vpc_cni.ec2 import Ec2Client, InstanceIdentity, MetadataClient, Timing, connect_ec2, connect_metadata
 from vpc_cni.errors import CloudError, HostError, VpcCniError
@@ -165,8 +165,10 @@ class Agent:
         )
         self._network = network
         usable = await self._set_up_links(network, attached, node)
-        restorer, ledger, wirer, releasing = self._restore(network, usable)
+        restorer, ledger, wirer = self._restore(network, usable)
         provisioner = self._build_provisioner(client, ledger, network, node)
+        unfinished = UnfinishedSteps(ledger, provisioner)
+        unfinished.begin()
         grower = self._build_grower(ledger, provisioner, node)
         pods = self._build_pods(ledger, wirer, grower)
         self._serve(pods, grower)
@@ -188,8 +190,7 @@ class Agent:
             node=node,
             metadata=metadata,
             reconciler=reconciler,
-            provisioner=provisioner,
-            releasing=releasing,
+            unfinished=unfinished,
         )
         grower.start()
         seconds = round(boottime() - self._health.started_at, 3)
@@ -238,9 +239,7 @@ class Agent:
                 raise outcome
         return usable
 
-    def _restore(
-        self, network: HostNetwork, enis: Sequence[Eni]
-    ) -> tuple[Restorer, Ledger, PodWirer, tuple[IPv4Address, ...]]:
+    def _restore(self, network: HostNetwork, enis: Sequence[Eni]) -> tuple[Restorer, Ledger, PodWirer]:
         host = self._settings.host
         journal = JournalFile(host.run_dir / "journal", read_boot_id())
         read = journal.open()
@@ -257,10 +256,10 @@ class Agent:
             veth_prefix=self._settings.network.veth_prefix,
             cooldown_seconds=self._settings.pool.cooldown_seconds,
         )
-        outcome = restorer.restore(read, enis, boottime())
+        restorer.restore(read, enis, boottime())
         checkpoint.mark_changed()
         self._journal, self._checkpoint = journal, checkpoint
-        return restorer, ledger, wirer, outcome.releasing
+        return restorer, ledger, wirer
 
     def _build_provisioner(
         self, client: Ec2Client, ledger: Ledger, network: HostNetwork, node: NodeIdentity
@@ -378,8 +377,7 @@ class Agent:
         node: NodeIdentity,
         metadata: MetadataClient,
         reconciler: Reconciler,
-        provisioner: Provisioner,
-        releasing: tuple[IPv4Address, ...],
+        unfinished: UnfinishedSteps,
     ) -> None:
         assert self._journal is not None  # noqa: S101 - opened by restore
         assert self._checkpoint is not None  # noqa: S101
@@ -393,8 +391,7 @@ class Agent:
             after=lambda seen: self._after_look(seen, metadata, node),
         )
         background.spawn(reconciling, "reconcile")
-        if releasing:
-            background.spawn(provisioner.resume_release(releasing), "resume release")
+        background.spawn(unfinished.finish(), "unfinished EC2 steps")
         if cloud.leak_cleanup_seconds is not None and pool.provisioning:
             cleaning = background.clean_leaks(
                 client,

@@ -26,13 +26,14 @@ class AttachedEnis:
     """The ENIs of this instance at one moment.
 
     ``managed`` are ours to use, the primary one first; ``unmanaged`` only take a place. ``security_groups`` are those
-    of each managed ENI, sorted; empty when EC2 was not heard. ``problem`` says why the picture is metadata's alone;
-    None when it is EC2's.
+    of each managed ENI, sorted; empty when EC2 was not heard. ``unprotected`` are those of the managed ones that this
+    node made and that would outlive it. ``problem`` says why the picture is metadata's alone; None when it is EC2's.
     """
 
     managed: tuple[Eni, ...]
     unmanaged: tuple[Eni, ...] = ()
     security_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unprotected: tuple[Eni, ...] = ()
     problem: CloudError | None = None
 
     @property
@@ -137,9 +138,15 @@ def _merge(
             continue
         verdict = classify_eni(eni, interface.tags, instance_id, manage_untagged=manage_untagged)
         (managed if verdict.is_managed else unmanaged).append(eni)
+        if verdict is Management.TAGGED_OWN and not _goes_with_instance(interface):
+            unprotected.append(eni)
     order = sorted(managed, key=lambda eni: (eni.network_card, eni.device_number))
     groups = {eni.eni_id: tuple(sorted(described[eni.eni_id].security_groups)) for eni in managed}
-    return AttachedEnis(tuple(order), tuple(unmanaged), groups)
+    return AttachedEnis(tuple(order), tuple(unmanaged), groups, tuple(unprotected))
+
+
+def _goes_with_instance(interface: NetworkInterface) -> bool:
+    return interface.attachment is not None and interface.attachment.delete_on_termination
 
 
 def _as_eni(interface: NetworkInterface, seen: Eni | None, cidrs: Mapping[str, IPv4Network]) -> Eni | None:

@@ -125,6 +125,22 @@ class Ledger:
         """Write that EC2 has refused the step: nothing of it needs to be looked for."""
         self.note(Ec2Outcome(token, operation, done=False, eni_id=eni_id, error=error))
 
+    def found_attached(self, eni_id: str) -> None:
+        """Write that an ENI is attached after all, though the step that attached it left no outcome."""
+        self.note(Ec2Outcome("", Ec2Operation.ATTACH, done=True, eni_id=eni_id))
+
+    def found_deleted(self, eni_id: str) -> None:
+        """Write that an ENI does not exist any more, whoever deleted it."""
+        self.note(Ec2Outcome("", Ec2Operation.DELETE, done=True, eni_id=eni_id))
+
+    def open_steps(self) -> tuple[Ec2Intent, ...]:
+        """Return the steps without an outcome, oldest first."""
+        return tuple(self._journal.state.ec2_steps.values())
+
+    def loose_enis(self) -> tuple[str, ...]:
+        """Return the ENIs that, as far as is written, this node made or detached and neither attached nor deleted."""
+        return tuple(self._journal.state.loose_enis)
+
     def note(self, record: Record) -> None:
         """Append a record.
 
