@@ -19,6 +19,7 @@ from vpc_cni.cli.lab_output import (
 from vpc_cni.errors import CallerError
 from vpc_cni.lab import Lab, LabOptions
 from vpc_cni.lab.enter import execute_inside
+from vpc_cni.lab.nodes.credentials import CredentialSource
 from vpc_cni.lab.nodes.environment import parse_override
 from vpc_cni.lab.paths import lab_paths
 from vpc_cni.lab.statefile import list_labs, read_state
@@ -52,6 +53,9 @@ def up(
     packet_delay: Annotated[float, typer.Option(help="Seconds from then until its packets pass.")] = 0.0,
     describe_lag: Annotated[float, typer.Option(help="How old EC2's describe answers are, in seconds.")] = 0.0,
     metadata_lag: Annotated[float, typer.Option(help="How old instance metadata is, in seconds.")] = 0.0,
+    credentials: Annotated[
+        CredentialSource, typer.Option(help="Where agents get their credentials from.")
+    ] = CredentialSource.INSTANCE,
     seed: Annotated[int, typer.Option(help="Same seed, same addresses and ids.")] = DEFAULTS.seed,
 ) -> None:
     """Start a lab: VPC, nodes, and an agent on each node."""
@@ -69,6 +73,7 @@ def up(
         describe_lag_seconds=describe_lag,
         metadata_lag_seconds=metadata_lag,
         seed=seed,
+        credentials=credentials,
     )
     with progress_printer() as progress:
         Lab(options, on_progress=progress).up()

@@ -9,7 +9,7 @@ Public: everything listed in ``__all__``. All else is private. Needs root, or a 
 
 from vpc_cni.lab.client import Lab
 from vpc_cni.lab.fault_client import LabFaults
-from vpc_cni.lab.info import CheckSummary, EniInfo, NodeInfo, PodInfo
+from vpc_cni.lab.info import CallInfo, CheckSummary, EniInfo, NodeInfo, PodInfo
 from vpc_cni.lab.options import LabOptions
 
-__all__ = ["CheckSummary", "EniInfo", "Lab", "LabFaults", "LabOptions", "NodeInfo", "PodInfo"]
+__all__ = ["CallInfo", "CheckSummary", "EniInfo", "Lab", "LabFaults", "LabOptions", "NodeInfo", "PodInfo"]

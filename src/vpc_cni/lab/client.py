@@ -18,7 +18,7 @@ from vpc_cni.lab import statefile
 from vpc_cni.lab.control.client import call
 from vpc_cni.lab.control.wire import Request
 from vpc_cni.lab.fault_client import LabFaults
-from vpc_cni.lab.info import CheckSummary, NodeInfo, PodInfo, read_node, read_record
+from vpc_cni.lab.info import CallInfo, CheckSummary, NodeInfo, PodInfo, read_node, read_record
 from vpc_cni.lab.options import LabOptions
 from vpc_cni.lab.paths import lab_paths
 from vpc_cni.lab.process import Progress, clear_crashed, end_daemon, start_daemon
@@ -117,6 +117,11 @@ class Lab:
     @property
     def pods(self) -> tuple[PodInfo, ...]:
         return tuple(read_record(PodInfo, pod) for pod in self.call("pod_list"))
+
+    @property
+    def calls(self) -> tuple[CallInfo, ...]:
+        """The latest calls to EC2 and STS, in the order of their answers."""
+        return tuple(read_record(CallInfo, record) for record in self.call("calls"))
 
     def environment(self) -> dict[str, str]:
         """Return the variables with which boto3 and the ``aws`` command speak to this lab from the machine."""

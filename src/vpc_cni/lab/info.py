@@ -65,6 +65,22 @@ class PodInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class CallInfo:
+    """One call that EC2 or STS has answered.
+
+    Args:
+        at: wall-clock unix seconds at which it was admitted.
+        code: the error code; empty on success.
+    """
+
+    at: float
+    service: str
+    operation: str
+    role_name: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckSummary:
     """The verdict of `Lab.check`; ``rows`` are as in `lab check --json`."""
 

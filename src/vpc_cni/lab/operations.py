@@ -1,6 +1,7 @@
 """The control operations of a running lab: arguments from the wire in, plain JSON values out."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 
 from vpc_cni.errors import CallerError
 from vpc_cni.lab.checking import check_world
@@ -39,6 +40,7 @@ class Operations:
             self.runtime_status,
             self.runtime_gc,
             self.check,
+            self.calls,
             self.fault_add,
             self.fault_list,
             self.fault_clear,
@@ -99,6 +101,9 @@ class Operations:
                 fault = PortFault(down=True)
             return describe_fault(await self._world.faults.add_port(kind, self._eni(args), fault))
         return describe_fault(self._world.faults.add_cloud(kind, self._with_subnet(args)))
+
+    async def calls(self, _args: Arguments, _progress: Progress) -> object:
+        return [asdict(record) for record in self._world.cloud.calls.recent]
 
     async def fault_list(self, _args: Arguments, _progress: Progress) -> object:
         return [describe_fault(fault) for fault in self._world.faults.active()]

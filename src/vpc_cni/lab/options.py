@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Network
 
 from vpc_cni.errors import CallerError
+from vpc_cni.lab.nodes.credentials import CredentialSource
 
 MAX_NODES = 100
 SUBNETS = 2
@@ -25,6 +26,7 @@ class LabOptions:
         attach_seconds: how long EC2 reports ``attaching``.
         describe_lag_seconds: how old EC2's describe answers are; likewise metadata.
         latency_seconds: of EC2 calls, by operation name or pattern.
+        credentials: where agents get theirs from: ``instance``, ``web-identity`` or ``container``.
         port: of the EC2 and STS APIs on 127.0.0.1; 0 lets the kernel choose.
         seed: the same seed and the same calls give the same addresses and ids.
     """
@@ -45,10 +47,15 @@ class LabOptions:
     latency_seconds: Mapping[str, float] = field(default_factory=dict)
     seed: int = 1
     port: int = 0
+    credentials: str = CredentialSource.INSTANCE
 
     def __post_init__(self) -> None:
         if not 0 <= self.nodes <= MAX_NODES:
             raise CallerError(f"{self.nodes} nodes are not possible", hint=f"choose 0 to {MAX_NODES}")
+        if self.credentials not in list(CredentialSource):
+            raise CallerError(
+                f'"{self.credentials}" is no source of credentials', hint=f"choose {', '.join(CredentialSource)}"
+            )
         self.subnets()
 
     def cidr(self) -> IPv4Network:

@@ -20,6 +20,7 @@ from vpc_cni.lab.fabric import Fabric, FabricOptions
 from vpc_cni.lab.faults import FaultBook
 from vpc_cni.lab.namespaces import NetnsFolder
 from vpc_cni.lab.nodes.agent import AgentProcess
+from vpc_cni.lab.nodes.credentials import CredentialSource, grant_credentials
 from vpc_cni.lab.nodes.environment import AgentSurroundings, agent_environment
 from vpc_cni.lab.nodes.node import InstanceFacts, Node, node_runtime, prepare_folders, subnet_interface
 from vpc_cni.lab.nodes.pods import Pod, PodSet
@@ -144,12 +145,19 @@ class World:
         if not self.options.agents:
             return None
         paths = self.paths.node(name)
+        credentials = grant_credentials(
+            CredentialSource(self.options.credentials),
+            self.servers.faces,
+            NODE_ROLE,
+            paths.root,
+            self.servers.endpoints.node_container_credentials,
+        )
         around = AgentSurroundings(
             node_name=name,
             cluster_name=self.options.name,
             region=self.cloud.settings.region,
             api_endpoint=self.servers.endpoints.node_api,
-            overrides=self.options.env,
+            overrides={**credentials, **self.options.env},
         )
         environment = agent_environment(paths, around)
         return AgentProcess(name, paths, self.folder.path(instance_id), environment, supervise=self.options.supervise)
