@@ -20,11 +20,11 @@ def render_status(status: Status) -> Iterator[RenderableType]:
     yield _pool(status)
     yield _enis(status)
     if status["pods"]:
-        yield _pods(status)
+        yield Group(Text(), _pods(status))
     if status["pool"].get("quarantine"):
-        yield _quarantine(status)
+        yield Group(Text(), _quarantine(status))
     if status["errors"]:
-        yield _errors(status["errors"])
+        yield Group(Text(), _errors(status["errors"]))
 
 
 def _headline(status: Status) -> RenderableType:
@@ -72,7 +72,7 @@ def _pool(status: Status) -> RenderableType:
 
 def _enis(status: Status) -> Table:
     table = _table("ENIs", ("ENI", "device", "state", "primary address", "MAC", "subnet"), _COUNTS)
-    for eni in status["enis"]:
+    for eni in sorted(status["enis"], key=lambda eni: eni["device_number"]):
         words = (eni["eni_id"], str(eni["device_number"]), eni["state"], eni["primary_address"], eni["mac"])
         # Counts are read by the names in _COUNTS, which are those of the document.
         counts = [eni["total"], eni["assigned"], eni["cooling"], eni["free"], eni["quarantined"]]
