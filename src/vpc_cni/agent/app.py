@@ -255,6 +255,7 @@ class Agent:
             host=network.socket,
             veth_prefix=self._settings.network.veth_prefix,
             cooldown_seconds=self._settings.pool.cooldown_seconds,
+            reach=self._reach,
         )
         restorer.restore(read, enis, boottime())
         checkpoint.mark_changed()
@@ -358,6 +359,7 @@ class Agent:
     def _replay(self, pods: PodNetworks, directory: Path) -> None:
         """Perform the DELs that plugins recorded while no agent answered."""
         for recorded in take_recorded(directory):
+            self._reach(Step.SPOOL_TAKEN)
             if recorded.request is None:
                 _log.error("recorded DEL %s cannot be read and is dropped: %s", recorded.path, recorded.problem)
             else:
@@ -436,6 +438,7 @@ class Agent:
         if self._serving is not None:
             # The marker first: a plugin that finds the socket gone must already know that it is worth waiting.
             write_marker(self._settings.host.run_dir, until=boottime() + MAX_WAIT_SECONDS)
+            self._reach(Step.STOP_ANNOUNCED)
             self._lane.abort_all()
             await self._serving.server.close(_STOP_GRACE_SECONDS)
             self._serving.spool.close()

@@ -70,6 +70,7 @@ class Background:
             if not journal.wants_compaction():
                 await asyncio.sleep(_COMPACTION_LOOK_SECONDS)
             elif journal.compact_slice(clock()):
+                reach(Step.COMPACTION_BEGUN)
                 await asyncio.sleep(0)
             else:
                 reach(Step.JOURNAL_COMPACTED)

@@ -73,6 +73,7 @@ class CheckpointFile:
         content = encode_checkpoint(self._allocations())
         # The digest first: after a kill in between, the journal still knows the older file as its own.
         self._journal.append(CheckpointWritten(digest(content)))
+        self._reach(Step.CHECKPOINT_NOTED)
         await asyncio.get_running_loop().run_in_executor(None, _replace, self._path, content)
         self._reach(Step.CHECKPOINT_WRITTEN)
 

@@ -13,6 +13,7 @@ from vpc_cni.agent.checkpoint_file import CheckpointFile
 from vpc_cni.agent.journal_file import JournalFile
 from vpc_cni.agent.ledger import Ledger
 from vpc_cni.agent.pod_plane import PodWirer
+from vpc_cni.agent.steps import Reach, Step
 from vpc_cni.errors import VpcCniError
 from vpc_cni.ipam.checkpoint import decode_checkpoint, digest
 from vpc_cni.ipam.doubts import review_quarantines
@@ -47,6 +48,7 @@ class Restorer:
     host: RouteSocket
     veth_prefix: str
     cooldown_seconds: float
+    reach: Reach
 
     def restore(self, read: JournalRead, enis: Iterable[Eni], now: float) -> Reconciliation:
         """Judge and carry out; before the first request.
@@ -58,12 +60,15 @@ class Restorer:
         managed = tuple(enis)
         kernel = self._look_at_kernel()
         recorded = self._recorded(read, has_pods=bool(kernel.links))
+        self.reach(Step.RESTORE_READ)
         outcome = reconcile(recorded, managed, kernel, cooldown_seconds=self.cooldown_seconds, now=now)
         for note in outcome.notes:
             _log.info("restore: %s", note)
         self.journal.replace(records_after_restart(outcome, self.journal.state))
+        self.reach(Step.RESTORE_WRITTEN)
         restore_pool(self.ledger.pool, managed, outcome, now)
         self._clean(outcome)
+        self.reach(Step.RESTORE_CLEANED)
         for holding in outcome.holdings:
             if not holding.link.alias:  # made by another implementation: give it its identity
                 self.plane.adopt_link(holding.link.ifindex, holding.allocation.key)
