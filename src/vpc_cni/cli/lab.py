@@ -19,8 +19,8 @@ from vpc_cni.cli.lab_output import (
 from vpc_cni.errors import CallerError
 from vpc_cni.lab import Lab, LabOptions
 from vpc_cni.lab.enter import execute_inside
-from vpc_cni.lab.nodes.credentials import CredentialSource
 from vpc_cni.lab.nodes.environment import parse_override
+from vpc_cni.lab.options import CredentialSource
 from vpc_cni.lab.paths import lab_paths
 from vpc_cni.lab.statefile import list_labs, read_state
 

@@ -1,16 +1,25 @@
 """What a lab is asked to be: values that travel from the command line to the daemon. Pure."""
 
+import enum
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Network
 
 from vpc_cni.errors import CallerError
-from vpc_cni.lab.nodes.credentials import CredentialSource
 
 MAX_NODES = 100
 SUBNETS = 2
 SUBNET_BITS = 4  # a /16 gives subnets of /20
+
+
+class CredentialSource(enum.StrEnum):
+    """``instance``: the instance's role, by metadata; ``web-identity``: IAM roles for service accounts, by STS;
+    ``container``: EKS Pod Identity, by the endpoint on the node."""
+
+    INSTANCE = "instance"
+    WEB_IDENTITY = "web-identity"
+    CONTAINER = "container"
 
 
 @dataclass(frozen=True, slots=True)

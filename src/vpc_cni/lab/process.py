@@ -8,11 +8,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO
 
 from vpc_cni.errors import HostError
 from vpc_cni.lab import statefile
-from vpc_cni.lab.control.wire import decode_error, parse_line
+from vpc_cni.lab.control.wire import follow
 from vpc_cni.lab.options import LabOptions, encode_options
 from vpc_cni.lab.paths import LabPaths
 
@@ -59,20 +58,7 @@ def _converse(process: "subprocess.Popen[bytes]", options: LabOptions, progress:
     with process.stdin as stdin:
         stdin.write(encode_options(options).encode())
     with process.stdout as stdout:
-        return _follow_start(stdout, progress)
-
-
-def _follow_start(stdout: IO[bytes], progress: Progress) -> bool:
-    """Read the lines of a starting daemon; True when it is up, False when it ended without a word."""
-    for line in stdout:
-        document = parse_line(line)
-        if "progress" in document:
-            progress(str(document["progress"]))
-        elif isinstance(document.get("error"), dict):
-            raise decode_error(document["error"])  # type: ignore[arg-type]
-        else:
-            return True
-    return False
+        return follow(stdout, progress) is not None
 
 
 def end_daemon(paths: LabPaths) -> None:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from vpc_cni.errors import HostError
 from vpc_cni.lab.cloud import Cloud
 from vpc_cni.lab.cloud.faces import Faces
 from vpc_cni.lab.cloud.http.applications import api_application, metadata_application
@@ -45,10 +46,10 @@ class Servers:
         """Listen everywhere; ``host_port`` 0 lets the kernel choose.
 
         Raises:
-            OSError: a port is taken.
+            HostError: the port is taken or not allowed.
         """
         inside = [self._listen(address) for address in (ENDPOINT_ADDRESS, CONTAINER_CREDENTIALS_ADDRESS)]
-        outside = listener(LOOPBACK, host_port)
+        outside = _listen_on_machine(host_port)
         self._host_port = outside.getsockname()[1]
         metadata = self._listen(METADATA_ADDRESS)
         await self._running.enter_async_context(serving(api_application(self.faces), [*inside, outside]))
@@ -80,3 +81,10 @@ class Servers:
 
     def _listen(self, address: IPv4Address) -> socket.socket:
         return self._router.run(listener, str(address), HTTP_PORT)
+
+
+def _listen_on_machine(port: int) -> socket.socket:
+    try:
+        return listener(LOOPBACK, port)
+    except OSError as err:
+        raise HostError(f"cannot listen on {LOOPBACK}:{port}: {err.strerror}", hint="choose another --port") from err

@@ -84,6 +84,7 @@ def acquire_lock(paths: LabPaths) -> int:
     """
     try:
         paths.base.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _check_owner(paths.base)
         while True:
             descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             _lock_now(descriptor, paths)
@@ -100,6 +101,12 @@ def release_lock(paths: LabPaths, descriptor: int) -> None:
         paths.lock.unlink()
         paths.base.rmdir()
     os.close(descriptor)
+
+
+def _check_owner(base: Path) -> None:
+    """Refuse a folder that someone else made: he could replace what the lab puts there."""
+    if base.stat().st_uid != os.geteuid():
+        raise HostError(f"{base} belongs to another user", hint="set VPC_CNI_LAB_DIR to a folder of your own")
 
 
 def _lock_now(descriptor: int, paths: LabPaths) -> None:

@@ -20,15 +20,13 @@ from vpc_cni.lab.fabric import Fabric, FabricOptions
 from vpc_cni.lab.faults import FaultBook
 from vpc_cni.lab.namespaces import NetnsFolder
 from vpc_cni.lab.nodes.agent import AgentProcess
-from vpc_cni.lab.nodes.credentials import CredentialSource, grant_credentials
-from vpc_cni.lab.nodes.environment import AgentSurroundings, agent_environment
-from vpc_cni.lab.nodes.node import InstanceFacts, Node, node_runtime, prepare_folders, subnet_interface
-from vpc_cni.lab.nodes.pods import Pod, PodSet
+from vpc_cni.lab.nodes.builder import NodeBuilder
+from vpc_cni.lab.nodes.node import Node
+from vpc_cni.lab.nodes.pods import Pod
 from vpc_cni.lab.options import LabOptions
 from vpc_cni.lab.paths import LabPaths
 from vpc_cni.lab.servers import Servers
-from vpc_cni.lab.wiring import CloudWiring, link_name
-from vpc_cni.plugin import plugin_path
+from vpc_cni.lab.wiring import CloudWiring
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +56,7 @@ class World:
         self.fabric = Fabric(folder.create(ROUTER), folder.create(INTERNET), folder.get, fabric_options(options))
         self.faults = FaultBook(self.cloud, self.fabric)
         self.servers = Servers(self.cloud, folder.get(ROUTER))
+        self._builder = NodeBuilder(options, paths, folder, self.servers, self._threads)
         self._wiring = CloudWiring(self.cloud, self.fabric, self._start_namespace, folder.delete, self.keep)
         self._subnets: list[Subnet] = []
 
@@ -101,7 +100,7 @@ class World:
         instance = instances.run(self.cloud, request)
         primary = self.cloud.interfaces_of(instance.instance_id)[0]
         await self.fabric.wait_for(lambda ports: (port := ports.get(primary.eni_id)) is not None and port.forwarding)
-        node = self._build_node(name, primary, subnet, instance.instance_type)
+        node = self._builder.build(name, instance, primary, subnet)
         node.boot()
         self.nodes[name] = node
         if node.agent is not None:
@@ -123,44 +122,6 @@ class World:
 
     def enis_of(self, node: Node) -> list[Interface]:
         return self.cloud.interfaces_of(node.facts.instance_id)
-
-    def _build_node(self, name: str, primary: Interface, subnet: Subnet, instance_type: str) -> Node:
-        instance_id = primary.attachment.instance_id if primary.attachment else ""
-        paths = self.paths.node(name)
-        prepare_folders(paths, plugin_path)
-        facts = InstanceFacts(
-            instance_id=instance_id,
-            instance_type=instance_type,
-            subnet_id=subnet.subnet_id,
-            primary_link=link_name(0, 0),
-            primary=subnet_interface(primary.primary, subnet.cidr),
-            gateway=subnet.gateway,
-            public_address=primary.public_address,
-        )
-        netns = self.folder.get(instance_id)
-        pods = PodSet(name, netns, self.folder, node_runtime(paths), self._threads)
-        return Node(name, facts, netns, paths, pods, self._build_agent(name, instance_id))
-
-    def _build_agent(self, name: str, instance_id: str) -> AgentProcess | None:
-        if not self.options.agents:
-            return None
-        paths = self.paths.node(name)
-        credentials = grant_credentials(
-            CredentialSource(self.options.credentials),
-            self.servers.faces,
-            NODE_ROLE,
-            paths.root,
-            self.servers.endpoints.node_container_credentials,
-        )
-        around = AgentSurroundings(
-            node_name=name,
-            cluster_name=self.options.name,
-            region=self.cloud.settings.region,
-            api_endpoint=self.servers.endpoints.node_api,
-            overrides={**credentials, **self.options.env},
-        )
-        environment = agent_environment(paths, around)
-        return AgentProcess(name, paths, self.folder.path(instance_id), environment, supervise=self.options.supervise)
 
     async def _wait_for_agents(self, progress: Progress) -> None:
         agents = [node.agent for node in self.nodes.values() if node.agent is not None]

@@ -1,11 +1,11 @@
 """A caller's end of the control socket."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from vpc_cni.errors import CallerError, HostError
-from vpc_cni.lab.control.wire import Request, decode_error, encode_request, parse_line
+from vpc_cni.lab.control.wire import Request, encode_request, follow
 
 
 def call(
@@ -32,19 +32,10 @@ def call(
             raise CallerError(f"no lab listens on {path}", hint="start one with `vpc-cni lab up`") from err
         try:
             connection.sendall(encode_request(request))
-            for line in _read_lines(connection):
-                document = parse_line(line)
-                if "progress" in document:
-                    on_progress(str(document["progress"]))
-                elif isinstance(document.get("error"), dict):
-                    raise decode_error(document["error"])  # type: ignore[arg-type]
-                else:
-                    return document.get("result")
+            with connection.makefile("rb") as lines:
+                answer = follow(lines, on_progress)
         except OSError as err:
             raise HostError(f"the lab did not answer: {err}", hint="see the daemon's log") from err
-    raise HostError("the lab ended before it answered", hint="see the daemon's log")
-
-
-def _read_lines(connection: socket.socket) -> Iterator[bytes]:
-    with connection.makefile("rb") as stream:
-        yield from stream
+    if answer is None:
+        raise HostError("the lab ended before it answered", hint="see the daemon's log")
+    return answer.get("result")

@@ -11,7 +11,7 @@ An error keeps its class when it is one of `vpc_cni.errors`, so that a caller ca
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from vpc_cni.errors import (
@@ -70,6 +70,23 @@ def parse_line(line: bytes) -> dict[str, object]:
     if not isinstance(document, dict):
         raise CallerError(f"not a JSON object: {line[:80]!r}")
     return document
+
+
+def follow(lines: Iterable[bytes], on_progress: Callable[[str], None]) -> dict[str, object] | None:
+    """Read answer lines up to the last one; return it, or None when the lines end before.
+
+    Raises:
+        VpcCniError: what an error line stands for.
+    """
+    for line in lines:
+        document = parse_line(line)
+        error = document.get("error")
+        if isinstance(error, dict):
+            raise decode_error(error)
+        if "progress" not in document:
+            return document
+        on_progress(str(document["progress"]))
+    return None
 
 
 def encode_error(error: VpcCniError) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TypeVar
 
@@ -159,7 +160,7 @@ class Fabric:
             self._stirred.clear()
             desired, look_again_at = visible_ports(self._wanted, self._attached_at, self._clock(), self._options)
             try:
-                await self._on_thread(lambda wanted=desired: self._apply(wanted))  # type: ignore[misc]
+                await self._on_thread(partial(self._apply, desired))
             except (VpcCniError, OSError, LookupError):
                 log.exception("the fabric could not follow; trying again")
                 look_again_at = self._clock() + RETRY_SECONDS

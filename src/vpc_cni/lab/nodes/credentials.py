@@ -3,25 +3,16 @@
 A token lives as long as most labs; nothing renews it.
 """
 
-import enum
 from pathlib import Path
 
 from vpc_cni.lab.cloud.faces import Faces
 from vpc_cni.lab.cloud.identity import pod_identity
 from vpc_cni.lab.cloud.identity.roles import Trust
+from vpc_cni.lab.options import CredentialSource
 
 SUBJECT = "system:serviceaccount:kube-system:aws-node"
 WEB_IDENTITY_AUDIENCE = "sts.amazonaws.com"
 TOKEN_SECONDS = 86_400.0
-
-
-class CredentialSource(enum.StrEnum):
-    """``instance``: the instance's role, by metadata; ``web-identity``: IAM roles for service accounts, by STS;
-    ``container``: EKS Pod Identity, by the endpoint on the node."""
-
-    INSTANCE = "instance"
-    WEB_IDENTITY = "web-identity"
-    CONTAINER = "container"
 
 
 def grant_credentials(
