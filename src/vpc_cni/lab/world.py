@@ -51,13 +51,13 @@ class World:
         self.nodes: dict[str, Node] = {}
         self._threads = ThreadPoolExecutor(PLUGIN_THREADS, thread_name_prefix="plugin")
         self._background: set[asyncio.Task[None]] = set()
-        self._pod_numbers = 0
+        self._pod_numbers = self._node_numbers = 0
         self.cloud = Cloud(cloud_settings(options), seed=options.seed)
         self.fabric = Fabric(folder.create(ROUTER), folder.create(INTERNET), folder.get, fabric_options(options))
         self.faults = FaultBook(self.cloud, self.fabric)
         self.servers = Servers(self.cloud, folder.get(ROUTER))
         self._builder = NodeBuilder(options, paths, folder, self.servers, self._threads)
-        self._wiring = CloudWiring(self.cloud, self.fabric, self._start_namespace, folder.delete, self.keep)
+        self._wiring = CloudWiring(self.cloud, self.fabric, self._start_instance, self._end_instance, self.keep)
         self._subnets: list[Subnet] = []
 
     # --- up and down ----------------------------------------------------------------------------------------------
@@ -91,9 +91,9 @@ class World:
 
     async def add_node(self, progress: Progress) -> Node:
         """Start an instance, boot it and start its agent (which may take a while longer to serve)."""
-        number = len(self.nodes) + 1
-        name = f"node-{number}"
-        subnet = self._subnets[(number - 1) % len(self._subnets)]
+        self._node_numbers += 1
+        name = f"node-{self._node_numbers}"
+        subnet = self._subnets[(self._node_numbers - 1) % len(self._subnets)]
         request = instances.simple_request(
             subnet.subnet_id, self.options.instance_type, role_name=NODE_ROLE, given={"Name": name}
         )
@@ -216,8 +216,23 @@ class World:
             for cidr, zone in zip(self.options.subnets(), zones, strict=False)
         ]
 
-    def _start_namespace(self, instance_id: str) -> None:
+    def _start_instance(self, instance_id: str) -> None:
         self.folder.create(instance_id)
+
+    def _end_instance(self, instance_id: str) -> None:
+        """Follow a termination: what ran on the instance ends with it."""
+        node = next((node for node in self.nodes.values() if node.facts.instance_id == instance_id), None)
+        if node is None:
+            self.folder.delete(instance_id)
+            return
+        del self.nodes[node.name]
+        self.keep(self._end_node(node))
+
+    async def _end_node(self, node: Node) -> None:
+        if node.agent is not None:
+            await node.agent.discard()
+        node.pods.abandon()
+        self.folder.delete(node.facts.instance_id)
 
     def keep(self, work: Awaitable[None]) -> None:
         """Do something in the background, for as long as the lab lives."""

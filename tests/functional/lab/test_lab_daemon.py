@@ -184,6 +184,17 @@ def test_a_node_can_be_added_later(lab):
     assert lab.run("node-1", ["ping", "-c1", "-W2", node.address]).returncode == 0
 
 
+def test_a_terminated_instance_ends_its_node():
+    with Lab(name=f"{NAME}-g", agents=False, nodes=2) as lab:
+        node = lab.node("node-1")
+        inode = os.stat(node.netns_path).st_ino
+        ec2_client(lab).terminate_instances(InstanceIds=[node.instance_id])
+        wait_until(lambda: [each.name for each in lab.nodes] == ["node-2"])
+        wait_until(lambda: not os.path.exists(node.netns_path))
+        assert not namespaces_in_use({inode})
+        assert lab.add_node().name == "node-3"
+
+
 def test_down_leaves_nothing_and_may_be_repeated():
     lab = Lab(name=f"{NAME}-c", agents=False, nodes=1)
     lab.up()
