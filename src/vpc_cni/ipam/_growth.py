@@ -4,21 +4,8 @@ from dataclasses import dataclass, field
 
 from vpc_cni.errors import Shortage
 from vpc_cni.ipam._situation import Situation
-from vpc_cni.ipam.plan import Arithmetic, AssignAddresses, CreateEni, Pause, Shortfall, Targets
+from vpc_cni.ipam.plan import SHORTAGE_HINTS, Arithmetic, AssignAddresses, CreateEni, Pause, Shortfall, Targets
 from vpc_cni.ipam.states import EniState, PoolView
-
-_HINTS = {
-    Shortage.SUBNET_FULL: "add a subnet, free addresses in it, or lower the warm targets",
-    Shortage.ENI_LIMIT: "use a larger instance type, raise MAX_ENI, or run fewer pods on this node",
-    Shortage.MAX_PODS: "the node runs as many pods as it may; raise max pods or add a node",
-    Shortage.THROTTLED: "EC2 asked for fewer calls; the agent tries again by itself",
-    Shortage.DENIED: "give the node role the permission named in the agent's event",
-    Shortage.EC2_FAILED: "look at the last EC2 error in the node status; the agent tries again by itself",
-    Shortage.COOLING: "released addresses become usable after IP_COOLDOWN_PERIOD",
-    Shortage.PROVISIONING_OFF: "this agent may not change ENIs: see DISABLE_NETWORK_RESOURCE_PROVISIONING and "
-    "AWS_MANAGE_ENIS_NON_SCHEDULABLE",
-    Shortage.STOPPING: "the agent is restarting; the runtime tries again",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,4 +149,4 @@ def _shortfall(growing: Growing, sums: Arithmetic, view: PoolView, unmet: int) -
         f"{sums.cooling} cooling, {sums.quarantined} quarantined): {obstacle.reason}"
     )
     times = [at for at in (*growing.rechecks, view.next_ready_at) if at is not None]
-    return Shortfall(shortage, unmet, sums.cooling, min(times, default=None), message, _HINTS[shortage])
+    return Shortfall(shortage, unmet, sums.cooling, min(times, default=None), message, SHORTAGE_HINTS.get(shortage, ""))

@@ -7,6 +7,20 @@ from ipaddress import IPv4Address
 
 from vpc_cni.errors import CapacityError, ConfigurationError, Shortage
 
+# What to do about each reason that a plan can give; docs/pool.md explains them.
+SHORTAGE_HINTS: Mapping[Shortage, str] = {
+    Shortage.SUBNET_FULL: "add a subnet, free addresses in it, or lower the warm targets",
+    Shortage.ENI_LIMIT: "use a larger instance type, raise MAX_ENI, or run fewer pods on this node",
+    Shortage.MAX_PODS: "the node runs as many pods as it may; raise max pods or add a node",
+    Shortage.THROTTLED: "EC2 asked for fewer calls; the agent tries again by itself",
+    Shortage.DENIED: "give the node role the permission named in the agent's event",
+    Shortage.EC2_FAILED: "look at the last EC2 error in the node status; the agent tries again by itself",
+    Shortage.COOLING: "released addresses become usable after IP_COOLDOWN_PERIOD",
+    Shortage.PROVISIONING_OFF: "this agent may not change ENIs: see DISABLE_NETWORK_RESOURCE_PROVISIONING and "
+    "AWS_MANAGE_ENIS_NON_SCHEDULABLE",
+    Shortage.STOPPING: "the agent is restarting; the runtime tries again",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:
