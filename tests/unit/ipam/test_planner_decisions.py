@@ -98,6 +98,13 @@ class TestGrowth:
         assert outcome.actions == ()
         assert outcome.arithmetic.eni_limit == 1
 
+    def test_max_eni_above_the_type_changes_nothing(self) -> None:
+        assert plan(eni(0), targets=Targets(max_eni=9)).arithmetic.eni_limit == 3
+
+    def test_fullest_eni_is_filled_first(self) -> None:
+        outcome = plan(eni(0, assigned=9), eni(1, assigned=2), eni(2, assigned=5), targets=Targets(warm_ip=3))
+        assert outcome.actions == (AssignAddresses("eni-2", 3),)
+
     def test_prefixes_take_slots(self) -> None:
         outcome = plan(eni(0, assigned=5, prefixes=3), targets=Targets(warm_ip=3))
         assert outcome.actions == (AssignAddresses("eni-0", 1), CreateEni(2, "subnet-0", 1))
@@ -189,6 +196,12 @@ class TestShrink:
         assert outcome.actions == (
             UnassignAddresses("eni-1", tuple(IPv4Address(f"10.0.1.{last}") for last in range(4))),
         )
+
+    def test_of_enis_with_pods_the_emptiest_gives_first(self) -> None:
+        outcome = plan(
+            *(eni(0, assigned=9), eni(1, assigned=2, free=3), eni(2, assigned=5, free=3)), targets=self.IP_TARGETS
+        )
+        assert [(action.eni_id, len(action.addresses)) for action in outcome.actions] == [("eni-1", 3), ("eni-2", 1)]
 
     def test_whole_eni_goes_instead_of_its_addresses(self) -> None:
         outcome = plan(eni(0, assigned=7, free=2), eni(1, free=4), targets=self.IP_TARGETS)

@@ -111,9 +111,10 @@ class TestClaims:
         assert outcome.coolings == (Cooling(KEY, IP, "eni-1", NOW + COOLDOWN, link_gone=False),)
         assert outcome.remove_rules == (IP,)
 
-    def test_sandbox_that_was_added_again_has_the_link_that_serves(self) -> None:
+    @pytest.mark.parametrize("noted_ifindex", [0, 4, 5])
+    def test_sandbox_that_was_added_again_has_the_link_that_serves(self, noted_ifindex: int) -> None:
         old, new = link(4, address=None), link(5, address=IP2)
-        recorded = Recorded((claim(address=IP2),), (Cooling(KEY, IP, "eni-1", 1010.0),))
+        recorded = Recorded((claim(address=IP2, host_ifindex=noted_ifindex),), (Cooling(KEY, IP, "eni-1", 1010.0),))
         outcome = judge(recorded, HERE, old, new)
         assert [(each.allocation.address, each.link) for each in outcome.holdings] == [(IP2, new)]
         assert outcome.remove_links == (old,)
@@ -264,6 +265,13 @@ class TestRestart:
         restore_pool(pool, HERE, outcome, NOW)
         assert pool.get(KEY) == claim().allocation
         assert pool.state(IP2) is AddressState.COOLING
+
+    def test_commit_that_speaks_of_another_link_is_not_believed(self) -> None:
+        committed = AddCommitted.of(KEY, 4, "02:00:00:00:00:01", "02:00:00:00:00:02")
+        state = fold((AddIntent.of(claim().allocation, "vethx"), committed))
+        outcome = judge(recorded_in_journal(state, is_whole=True), HERE, link(5))
+        again = fold(tuple(records_after_restart(outcome, state)))
+        assert again.adds[KEY].committed == AddCommitted.of(KEY, 5, "", "")
 
     def test_interrupted_release_is_marked_in_the_pool(self) -> None:
         step = Ec2Intent("t", Ec2Operation.UNASSIGN, "eni-1", addresses=(IP2,))
