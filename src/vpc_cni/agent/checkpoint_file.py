@@ -37,6 +37,9 @@ class CheckpointFile:
         self._allocations = allocations
         self._reach = reach
         self._changed = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._present = ""
+        """Digest of the file as it is; empty when there is none, or before it was read."""
 
     def read(self) -> bytes | None:
         """Return the file's content; None when there is none.
@@ -45,11 +48,13 @@ class CheckpointFile:
             HostError: it exists and cannot be read.
         """
         try:
-            return self._path.read_bytes()
+            content = self._path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as err:
             raise HostError(f"checkpoint {self._path} cannot be read: {err.strerror}", hint="see its mode") from err
+        self._present = digest(content)
+        return content
 
     def mark_changed(self) -> None:
         """Note that the file is behind; cheap."""
@@ -69,13 +74,26 @@ class CheckpointFile:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def write(self) -> None:
-        """Write the file now."""
-        content = encode_checkpoint(self._allocations())
-        # The digest first: after a kill in between, the journal still knows the older file as its own.
-        self._journal.append(CheckpointWritten(digest(content)))
-        self._reach(Step.CHECKPOINT_NOTED)
-        await asyncio.get_running_loop().run_in_executor(None, _replace, self._path, content)
-        self._reach(Step.CHECKPOINT_WRITTEN)
+        """Write the file now; a write that has begun goes on when the caller is cancelled."""
+        await asyncio.shield(asyncio.ensure_future(self._write()))
+
+    async def _write(self) -> None:
+        async with self._lock:
+            content = encode_checkpoint(self._allocations())
+            self._note(digest(content))
+            self._reach(Step.CHECKPOINT_NOTED)
+            await asyncio.get_running_loop().run_in_executor(None, _replace, self._path, content)
+            self._present = digest(content)
+            self._reach(Step.CHECKPOINT_WRITTEN)
+
+    def _note(self, upcoming: str) -> None:
+        """Let the journal know both files: a kill before the new one is in place leaves the present one.
+
+        The journal remembers two digests, and after a kill here the latest is of a file that never was.
+        """
+        if self._present and self._present != self._journal.state.checkpoint_digest:
+            self._journal.append(CheckpointWritten(self._present))
+        self._journal.append(CheckpointWritten(upcoming))
 
 
 def _replace(path: Path, content: bytes) -> None:
