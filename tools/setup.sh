@@ -15,7 +15,8 @@ OLDEST_PYTHON=11 # of 3.x: see requires-python in pyproject.toml
 NEWEST_PYTHON=14 # the newest that the lock has wheels for: see PYTHONS in tools/lock.py
 
 DEMO_PACKAGES="nftables libnftables1 iproute2 iputils-ping containernetworking-plugins libcap2-bin"
-TEST_PACKAGES="conntrack iptables containerd runc busybox-static openssl"
+# gcc is for the sanitizers only: the plugin itself is compiled by what the wheels bring.
+TEST_PACKAGES="conntrack iptables containerd runc busybox-static openssl curl gcc libc6-dev"
 
 say() { printf 'setup: %s\n' "$*"; }
 
