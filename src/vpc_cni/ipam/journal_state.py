@@ -36,6 +36,8 @@ from vpc_cni.model import SandboxKey
 # A journal below this size is never worth rewriting; above it, four times its compact size is.
 MIN_COMPACTION_BYTES = 128 * 1024
 _TYPICAL_RECORD_BYTES = 160
+# More than any node gives back within the time that EC2's answers lag.
+GIVEN_BACK_REMEMBERED = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class JournalState:
     leaves no second owner behind. ``coolings`` holds Released records by address, with ``link_gone`` as far as known;
     ended ones stay until the address is used again or the journal is compacted. ``ec2_steps`` are intents without an
     outcome, by token. ``loose_enis`` are ENIs that this node created or detached and that are neither attached nor
-    deleted, with the token of that step.
+    deleted, with the token of that step. ``given_back`` are addresses that EC2 took back and has not given again, with
+    the ENI that had them: after a restart a late answer of EC2 may still list them.
     """
 
     adds: dict[SandboxKey, JournalledAdd] = field(default_factory=dict)
@@ -62,6 +65,7 @@ class JournalState:
     ec2_steps: dict[str, Ec2Intent] = field(default_factory=dict)
     loose_enis: dict[str, str] = field(default_factory=dict)
     quarantines: dict[IPv4Address, Quarantined] = field(default_factory=dict)
+    given_back: dict[IPv4Address, str] = field(default_factory=dict)
     checkpoint_digest: str = ""
     previous_checkpoint_digest: str = ""
     _holders: dict[IPv4Address, SandboxKey] = field(default_factory=dict, compare=False, repr=False)
@@ -76,7 +80,7 @@ class JournalState:
 
     def __len__(self) -> int:
         """Number of facts that a compact journal would hold."""
-        parts = (self.adds, self.coolings, self.ec2_steps, self.loose_enis, self.quarantines)
+        parts = (self.adds, self.coolings, self.ec2_steps, self.loose_enis, self.quarantines, self.given_back)
         return sum(len(part) for part in parts)
 
 
@@ -116,6 +120,7 @@ class Compaction:
             tuple(state.coolings),
             (*state.loose_enis, *state.ec2_steps),
             tuple(state.quarantines),
+            tuple(state.given_back),
         )
 
     def next_slice(self, facts: int = 64) -> bytes:
@@ -133,6 +138,7 @@ class Compaction:
         cooling: tuple[IPv4Address, ...],
         ec2: tuple[str, ...],
         quarantined: tuple[IPv4Address, ...],
+        given_back: tuple[IPv4Address, ...],
     ) -> Iterator[tuple[Record, ...]]:
         """Describe what there was at the start, each fact as it is when its turn comes."""
         digests = (self._state.previous_checkpoint_digest, self._state.checkpoint_digest)
@@ -143,6 +149,9 @@ class Compaction:
         for address in quarantined:
             record = self._state.quarantines.get(address)
             yield (record,) if record is not None else ()
+        for address in given_back:
+            eni_id = self._state.given_back.get(address)
+            yield () if eni_id is None else (_taken_back(eni_id, address),)
 
     def _describe_add(self, key: SandboxKey) -> tuple[Record, ...]:
         add = self._state.adds.get(key)
@@ -164,11 +173,16 @@ class Compaction:
         return () if token is None else (Ec2Outcome(token, Ec2Operation.CREATE, done=True, eni_id=name),)
 
 
+def _taken_back(eni_id: str, address: IPv4Address) -> Ec2Outcome:
+    return Ec2Outcome("", Ec2Operation.UNASSIGN, done=True, eni_id=eni_id, addresses=(address,))
+
+
 def _apply_intent(state: JournalState, record: AddIntent) -> None:
     _drop_add(state, record.key)
     _drop_address(state, record.address)
     state.adds[record.key] = JournalledAdd(record)
     state._holders[record.address] = record.key
+    state.given_back.pop(record.address, None)
 
 
 def _apply_committed(state: JournalState, record: AddCommitted) -> None:
@@ -220,6 +234,17 @@ def _apply_ec2_outcome(state: JournalState, record: Ec2Outcome) -> None:
         state.loose_enis[record.eni_id] = record.token
     elif record.operation in (Ec2Operation.ATTACH, Ec2Operation.DELETE):
         state.loose_enis.pop(record.eni_id, None)
+    if record.operation is Ec2Operation.UNASSIGN:
+        _remember_given_back(state, record)
+    elif record.operation is Ec2Operation.ASSIGN:
+        for address in record.addresses:
+            state.given_back.pop(address, None)
+
+
+def _remember_given_back(state: JournalState, record: Ec2Outcome) -> None:
+    state.given_back.update((address, record.eni_id) for address in record.addresses)
+    while len(state.given_back) > GIVEN_BACK_REMEMBERED:
+        del state.given_back[next(iter(state.given_back))]
 
 
 def _apply_quarantined(state: JournalState, record: Quarantined) -> None:

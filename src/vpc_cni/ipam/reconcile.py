@@ -17,6 +17,7 @@ same. Two of three decide where that is safe; what only one of them knows is qua
 | no | yes | without a name | quarantined: a pod of unknown owner |
 | no | no | alias names a sandbox | the pod keeps it, quarantined |
 | no | yes | no | free; with records missing, or an earlier doubt: quarantined for one cooldown |
+| given back | yes | no | quarantined for one cooldown: EC2's answer may be older than our giving back |
 
 The alias is the identity of a link, its host route the address that it serves; a name alone counts only for links
 without an alias, which the reference made. A link that nothing claims and that serves no address is what a DEL left
@@ -283,12 +284,13 @@ class _Work:
         """Addresses without an owner are free, unless they may have had one a moment ago."""
         for address in sorted(self.places.keys() - self.holdings.keys() - self.coolings.keys()):
             old = self._recorded_quarantines.get(address)
-            if address in self.quarantines or (old is None and self.recorded.is_whole):
+            is_sure = old is None and self.recorded.is_whole and address not in self.recorded.given_back
+            if address in self.quarantines or is_sure:
                 continue
             is_waiting = old is not None and old.reason is QuarantineReason.UNKNOWN_PAST
             since = old.since if old is not None and is_waiting else self.now
             if since + self.cooldown_seconds > self.now:
-                self._doubt(address, QuarantineReason.UNKNOWN_PAST, "a pod may have had it a moment ago")
+                self._doubt(address, QuarantineReason.UNKNOWN_PAST, "a pod, here or elsewhere, may have it")
 
     def _disown(self, address: IPv4Address, reason: QuarantineReason | None = None, detail: str = "") -> None:
         """Take the address from whoever has it; with a reason, nobody else gets it either."""

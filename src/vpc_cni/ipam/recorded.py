@@ -1,6 +1,6 @@
 """What was written down and what the kernel shows, in the form that ``reconcile`` compares."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from vpc_cni.ipam.checkpoint import Checkpoint, CheckpointEntry
@@ -55,14 +55,15 @@ class Claim:
 class Recorded:
     """All that was written down about addresses.
 
-    ``releasing`` are addresses that EC2 may or may not have taken back. ``is_whole`` is false when records may be
-    missing: a damaged journal, or none although this node had pods.
+    ``releasing`` are addresses that EC2 may or may not have taken back, ``given_back`` those that it has. ``is_whole``
+    is false when records may be missing: a damaged journal, or none although this node had pods.
     """
 
     claims: tuple[Claim, ...] = ()
     coolings: tuple[Cooling, ...] = ()
     quarantines: tuple[Quarantine, ...] = ()
     releasing: frozenset[IPv4Address] = frozenset()
+    given_back: frozenset[IPv4Address] = frozenset()
     is_whole: bool = True
 
 
@@ -75,6 +76,7 @@ def recorded_in_journal(state: JournalState, *, is_whole: bool) -> Recorded:
         coolings=tuple(released.cooling for released in state.coolings.values()),
         quarantines=tuple(record.quarantine for record in state.quarantines.values()),
         releasing=frozenset(each for step in steps if step.operation in takes_back for each in step.addresses),
+        given_back=frozenset(state.given_back),
         is_whole=is_whole,
     )
 
@@ -86,7 +88,7 @@ def recorded_in_checkpoint(checkpoint: Checkpoint, veth_prefix: str, journal: Re
         journal: our own records; its claims are ignored, since the other program has handled ADDs and DELs.
     """
     claims = tuple(_claim_of_entry(entry, veth_prefix) for entry in checkpoint.entries)
-    return Recorded(claims, journal.coolings, journal.quarantines, journal.releasing, journal.is_whole)
+    return replace(journal, claims=claims)
 
 
 def parse_alias(alias: str) -> SandboxKey | None:

@@ -21,6 +21,7 @@ from vpc_cni.ipam import (
     read_journal,
 )
 from vpc_cni.ipam.journal import HEADER_BYTES
+from vpc_cni.ipam.journal_state import GIVEN_BACK_REMEMBERED
 from vpc_cni.model import Allocation, Cooling, PodIdentity, SandboxKey
 
 BOOT_ID = "6f1ed002-ab5a-4b0f-9e8e-0123456789ab"
@@ -99,6 +100,23 @@ def test_one_token_may_name_several_steps() -> None:
         Ec2Intent("t", Ec2Operation.ATTACH, "eni-2"), Ec2Outcome("t", Ec2Operation.CREATE, done=True, eni_id="eni-2")
     )
     assert list(state.ec2_steps) == ["t"]
+
+
+def test_returned_address_is_remembered_until_ec2_gives_it_again() -> None:
+    back = Ec2Outcome("t", Ec2Operation.UNASSIGN, done=True, eni_id="eni-1", addresses=(IP5, IP6))
+    state = state_of(back)
+    assert fold(read_journal(compact(state, BOOT_ID, 0.0)).records).given_back == {IP5: "eni-1", IP6: "eni-1"}
+    state.apply(Ec2Outcome("t", Ec2Operation.ASSIGN, done=True, eni_id="eni-1", addresses=(IP5,)))
+    state.apply(intent(KEY, IP6))
+    assert state.given_back == {}
+    refused = Ec2Outcome("t", Ec2Operation.UNASSIGN, done=False, eni_id="eni-1", addresses=(IP5,), error="Denied")
+    assert state_of(refused).given_back == {}
+
+
+def test_only_the_last_returned_addresses_are_remembered() -> None:
+    many = tuple(IPv4Address(number) for number in range(GIVEN_BACK_REMEMBERED + 1))
+    state = state_of(Ec2Outcome("t", Ec2Operation.UNASSIGN, done=True, eni_id="eni-1", addresses=many))
+    assert list(state.given_back) == list(many[1:])
 
 
 def test_checkpoint_of_now_and_of_before_are_ours() -> None:

@@ -212,6 +212,11 @@ class TestTheRest:
         doubt = Quarantine(IP, "eni-1", QuarantineReason.TWO_OWNERS, 500.0)
         assert reasons(judge(Recorded(quarantines=(doubt,)))) == {IP: QuarantineReason.UNKNOWN_PAST}
 
+    def test_late_answer_of_ec2_does_not_make_a_returned_address_free(self) -> None:
+        state = fold((Ec2Outcome("t", Ec2Operation.UNASSIGN, done=True, eni_id="eni-1", addresses=(IP,)),))
+        outcome = judge(recorded_in_journal(state, is_whole=True), ruled=())
+        assert reasons(outcome) == {IP: QuarantineReason.UNKNOWN_PAST}
+
     def test_release_that_ec2_may_not_have_done_is_repeated(self) -> None:
         recorded = Recorded((claim(),), releasing=frozenset({IP, IP2, IPv4Address("10.0.9.9")}))
         assert judge(recorded, HERE, link()).releasing == (IP2,)
