@@ -108,6 +108,7 @@ def read_enis(
     from_metadata = metadata.list_enis(primary_mac=instance.primary_mac)
     try:
         described = _describe(client, instance.instance_id)
+        _require_primary(described, from_metadata)
     except CloudError as err:
         _log.warning("ENIs are taken from instance metadata, which lags behind: %s", err)
         return AttachedEnis(from_metadata, problem=err)
@@ -117,6 +118,19 @@ def read_enis(
 def _describe(client: Ec2Client, instance_id: str) -> dict[str, NetworkInterface]:
     filters = {"attachment.instance-id": [instance_id]}
     return {each.eni_id: each for each in client.find_network_interfaces(filters=filters)}
+
+
+def _require_primary(described: Mapping[str, NetworkInterface], from_metadata: Iterable[Eni]) -> None:
+    """Refuse an answer of EC2 that is older than the instance: it lists none of its ENIs yet.
+
+    Raises:
+        CloudError: the primary ENI is missing, and it can never be detached.
+    """
+    for eni in from_metadata:
+        if eni.is_primary and eni.eni_id not in described:
+            raise CloudError(
+                f"EC2 does not list the primary ENI {eni.eni_id} yet", operation="DescribeNetworkInterfaces"
+            )
 
 
 def _merge(

@@ -26,6 +26,10 @@ from vpc_cni.model import Eni
 
 _log = logging.getLogger(__name__)
 
+# An answer of EC2 may show the state of some seconds before the question, so it says nothing about what is younger.
+# Looks that follow each other faster than that may both be too old: two of them are no proof then.
+_ANSWER_LAG_SECONDS = 10.0
+
 
 @dataclass(slots=True)
 class Reconciler:
@@ -74,7 +78,7 @@ class Reconciler:
 
     async def _apply(self, seen: AttachedEnis, asked_at: float) -> None:
         now, pool = self.clock(), self.ledger.pool
-        sync = plan_sync(pool, seen.managed, asked_at=asked_at, now=now)
+        sync = plan_sync(pool, seen.managed, asked_at=asked_at - _ANSWER_LAG_SECONDS, now=now)
         believed = self._believe(sync, is_ec2_word=seen.is_ec2_word)
         self._report(believed)
         apply_sync(pool, believed, now)
