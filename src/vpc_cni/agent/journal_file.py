@@ -5,13 +5,22 @@ next process whatever happens to this one, so nothing is flushed. The file is ow
 agent's lock).
 """
 
+import dataclasses
 import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from vpc_cni.errors import HostError
-from vpc_cni.ipam.journal import JournalRead, encode_header, encode_record, read_journal
+from vpc_cni.ipam.journal import (
+    HEADER_BYTES,
+    Damage,
+    DamageKind,
+    JournalRead,
+    encode_header,
+    encode_record,
+    read_journal,
+)
 from vpc_cni.ipam.journal_state import Compaction, JournalState, fold, is_worth_compacting
 from vpc_cni.ipam.records import Record
 
@@ -41,38 +50,46 @@ class JournalFile:
         self.state = JournalState()
 
     def open(self) -> JournalRead:
-        """Read what is there, cut off what cannot be read, and append from now on.
+        """Read what is there. The file stays as it is until :meth:`replace`; nothing is appended before.
 
-        A journal of another boot describes a node that is gone: it is replaced. A damaged one is kept beside the new
-        one for inspection.
+        So a start that dies in between forgets nothing, the fact that records were lost included. A journal of another
+        boot describes a node that is gone: it counts as empty. A damaged one is kept beside the new one for inspection.
 
         Raises:
-            HostError: the file cannot be read or written.
+            HostError: the file cannot be read or copied.
         """
         try:
-            data = self._path.read_bytes() if self._path.exists() else b""
+            is_there = self._path.exists()
+            data = self._path.read_bytes() if is_there else b""
             read = read_journal(data)
+            if is_there and len(data) < HEADER_BYTES:
+                # Files are renamed into place whole: a shorter one was cut by someone else, it is no torn write.
+                read = dataclasses.replace(read, damage=(Damage(DamageKind.BAD_HEADER, 0, len(data)),))
             if not read.is_intact:
-                self._path.replace(self._path.with_suffix(".damaged"))
-            self.state = fold(read.records if read.boot_id == self._boot_id else ())
-            self._rewrite()
+                self._path.with_suffix(".damaged").write_bytes(data)
         except OSError as err:
-            raise HostError(
-                f"journal {self._path} cannot be used: {err.strerror}",
-                hint="make its folder a writable tmpfs of root",
-            ) from err
+            raise self._unusable(err) from err
+        self.state = fold(read.records if read.boot_id == self._boot_id else ())
         return read if read.boot_id in ("", self._boot_id) else JournalRead(read.boot_id, read.version, (), 0)
 
-    def _rewrite(self) -> None:
-        """Start with a compact file, so that damage and torn tails of the past are gone for good."""
-        self._begin_compaction(now=0.0)
-        while self._compaction is not None:
-            self.compact_slice()
-
     def replace(self, records: Iterable[Record]) -> None:
-        """Start anew with these records: what a restart has found to be true."""
+        """Start anew with these records, what a restart has found to be true, and append from now on.
+
+        Raises:
+            HostError: the file cannot be written.
+        """
         self.state = fold(tuple(records))
-        self._rewrite()
+        try:
+            self._begin_compaction(now=0.0)
+            while self._compaction is not None:
+                self.compact_slice()
+        except OSError as err:
+            raise self._unusable(err) from err
+
+    def _unusable(self, error: OSError) -> HostError:
+        return HostError(
+            f"journal {self._path} cannot be used: {error.strerror}", hint="make its folder a writable tmpfs of root"
+        )
 
     def append(self, record: Record) -> None:
         """Write one record; when this returns, a successor of this process will read it.
