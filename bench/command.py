@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from bench.machine import read_machine
 from bench.plan import Results, run_plan
 from bench.report import build_table, write_json
 from bench.rounds import QUICK, Sizes
+from bench.tmpfs import memory_folder
 from vpc_cni.errors import HostError, VpcCniError
 
 ROOT = Path(__file__).parents[1]
@@ -72,8 +72,8 @@ def _measure(wanted: Sequence[str], sizes: Sizes) -> tuple[Results, float]:
     signal.alarm(TIME_LIMIT_SECONDS)
     started = time.monotonic()
     try:
-        with tempfile.TemporaryDirectory(prefix="vpc-cni-bench-") as folder:
-            results = run_plan(frozenset(wanted), sizes, Path(folder), lambda text: _progress.print(text, markup=False))
+        with memory_folder() as folder:
+            results = run_plan(frozenset(wanted), sizes, folder, lambda text: _progress.print(text, markup=False))
     except KeyboardInterrupt as err:
         raise HostError("interrupted, or over the time limit", hint="nothing of it is left") from err
     finally:

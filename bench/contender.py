@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from bench.driver import Churn, Driver
+from bench.processes import prefer
 from bench.target import Target
 from vpc_cni.errors import HostError, VpcCniError
 from vpc_cni.lab import mounts
@@ -39,6 +40,7 @@ class Contender:
 
     def __init__(self, target: Target, folder: Path) -> None:
         self.name = target.name
+        self._target = target
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         context = multiprocessing.get_context("fork")
         self._pipe, far = context.Pipe()
@@ -49,6 +51,8 @@ class Contender:
     def __enter__(self) -> "Contender":
         self._process.start()
         self._receive()
+        if self._target.agent_pid is not None:
+            prefer(self._target.agent_pid)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -117,6 +121,7 @@ def _serve(pipe: Connection, far: Connection, target: Target, folder: Path) -> N
     far.close()
     os.setsid()  # an interrupt from the terminal reaches the parent alone, which then ends this group
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    prefer(os.getpid())
     driver = _answer(pipe, lambda: _open_driver(target, folder), quiet=True)
     gc.disable()
     while driver is not None:

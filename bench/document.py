@@ -23,6 +23,8 @@ _METHOD = """\
 - No chained plugins on either side. Before the first round a packet from the node must reach a pod of each side.
 - Eight workers: eight calls are always under way; the driver has one thread.
 - A link is gone when the kernel says so (its announcement, or a look by name), not when DEL returns.
+- Drivers, plugins of both sides and the agent run at raised priority (nice -15), so that other work of the machine
+  disturbs less.
 - CPU time: all plugin processes with what they start, and all threads of the agent, in the churn.
 - First address: EC2 calls and the appearance of links are slowed down by known times; these are taken off.
 

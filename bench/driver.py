@@ -35,12 +35,14 @@ class Churn:
     Args:
         pairs: how many were done.
         seconds: from the first spawn until the last link was gone from the kernel.
+        adds: seconds of each ADD.
         ended: seconds from the first spawn until each DEL's exit, ascending.
         settled: for each DEL, seconds from its exit until its link was gone; empty unless it was asked for.
     """
 
     pairs: int
     seconds: float
+    adds: list[float]
     ended: list[float]
     settled: list[float]
 
@@ -141,26 +143,31 @@ class Driver:
 
     def _churn(self, count: int, workers: int, limit_seconds: float, links: LinkWatch | None) -> Churn:
         todo = iter([self._fresh.popleft() for _ in range(count)])
+        adds: list[float] = []
         exits: dict[str, float] = {}
         started = time.monotonic()
         deadline = started + limit_seconds
-        run_chains([self._pairs(todo, deadline, exits, slot) for slot in range(min(workers, count))])
+        run_chains([self._pairs(todo, deadline, adds, exits, slot) for slot in range(min(workers, count))])
         last_gone = wait_all_gone(exits, GONE_SECONDS)
         gone = links.wait_gone(exits, GONE_SECONDS) if links else {}
         return Churn(
             pairs=len(exits),
             seconds=last_gone - started,
+            adds=adds,
             ended=sorted(moment - started for moment in exits.values()),
             # A plugin that deletes the link itself exits after the kernel's announcement.
             settled=[max(0.0, moment - exits[name]) for name, moment in gone.items()],
         )
 
-    def _pairs(self, todo: Iterator[Sandbox], deadline: float, exits: dict[str, float], slot: int) -> Chain:
+    def _pairs(
+        self, todo: Iterator[Sandbox], deadline: float, adds: list[float], exits: dict[str, float], slot: int
+    ) -> Chain:
         while time.monotonic() < deadline:
             sandbox = next(todo, None)
             if sandbox is None:
                 return
-            yield from self._add_one(sandbox, slot)
+            outcome = yield from self._add_one(sandbox, slot)
+            adds.append(outcome.seconds)
             self._attached.remove(sandbox)
             outcome = yield from self._delete_one(sandbox, slot)
             exits[sandbox.host_link] = outcome.ended

@@ -1,11 +1,13 @@
 """CPU time and memory of running processes, read from ``/proc``."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
 
 from vpc_cni.errors import HostError
 
+PRIORITY = -15
 _PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 # proc_pid_stat(5): utime and stime are fields 14 and 15; the text behind the last bracket starts with field 3.
 _UTIME, _STIME = 14 - 3, 15 - 3
@@ -36,6 +38,22 @@ def pss_mib(pid: int) -> float:
         HostError: the process is gone, or its memory is not ours to read.
     """
     return sum(_pss_of(each) for each in process_tree(pid)) / 1024
+
+
+def prefer(pid: int) -> None:
+    """Raise the priority of a process with its threads, of its later children and of its session, where the kernel weighs sessions.
+
+    Raises:
+        HostError: not permitted.
+    """
+    try:
+        for thread in Path(f"/proc/{pid}/task").iterdir():  # Linux keeps it for each thread
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), PRIORITY)
+        # sched(7), "The autogroup feature": with it, nice values count within a session only.
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"/proc/{pid}/autogroup").write_text(str(PRIORITY))
+    except OSError as err:
+        raise HostError(f"cannot raise the priority of process {pid}: {err.strerror}") from err
 
 
 def _cpu_of(pid: int) -> float:
