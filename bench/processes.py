@@ -41,7 +41,7 @@ def pss_mib(pid: int) -> float:
 
 
 def prefer(pid: int) -> None:
-    """Raise the priority of a process with its threads, of its later children and of its session, where the kernel weighs sessions.
+    """Raise the priority of a process, its threads and later children, and of its session where sessions are weighed.
 
     Raises:
         HostError: not permitted.
