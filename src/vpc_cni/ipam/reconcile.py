@@ -11,6 +11,7 @@ same. Two of three decide where that is safe; what only one of them knows is qua
 | yes | other ENI | yes | the same |
 | yes | no | no | the sandbox is gone: remembered as cooling, in case EC2 shows the address again |
 | begun only | any | any | undone: link and rules are removed, cooldown from now; the runtime asks again |
+| begun only, records missing | any | serves it | as if complete: a pod may live by it, and a DEL still works |
 | cooling | any | yes | still cooling; the link is removed first |
 | cooling | any | no | still cooling, its link confirmed gone |
 | no | yes | alias names a sandbox | adopted: kernel and EC2 agree on the owner |
@@ -147,13 +148,17 @@ class _Work:
         rivals: defaultdict[IPv4Address, list[tuple[Claim, KernelLink]]] = defaultdict(list)
         for claim in claims:
             link = self._take_link_of(claim)
-            if link is None or not claim.is_complete:
+            if link is None or not self._is_complete(claim, link):
                 self._end_claim(claim, link)
             else:
                 rivals[claim.allocation.address].append((claim, link))
         # A sandbox that claims several addresses has the one that its link serves.
         for address in sorted(rivals, key=lambda each: not any(link.address == each for _, link in rivals[each])):
             self._judge_rivals(address, rivals[address])
+
+    def _is_complete(self, claim: Claim, link: KernelLink) -> bool:
+        """Whether a pod may live by the claim: where records are missing, the commit may be among them."""
+        return claim.is_complete or (not self.recorded.is_whole and link.address == claim.allocation.address)
 
     def _judge_rivals(self, address: IPv4Address, rivals: list[tuple[Claim, KernelLink]]) -> None:
         """One claim with a link is the owner; of several, the one whose link serves the address."""

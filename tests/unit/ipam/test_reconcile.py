@@ -111,6 +111,11 @@ class TestClaims:
         assert outcome.coolings == (Cooling(KEY, IP, "eni-1", NOW + COOLDOWN, link_gone=False),)
         assert outcome.remove_rules == (IP,)
 
+    def test_unfinished_add_keeps_a_link_that_serves_when_its_commit_may_be_among_the_missing(self) -> None:
+        begun = Recorded((claim(is_complete=False),), is_whole=False)
+        assert [each.allocation.key for each in judge(begun, HERE, link()).holdings] == [KEY]
+        assert judge(begun, HERE, link(address=None)).allocations == ()
+
     @pytest.mark.parametrize("noted_ifindex", [0, 4, 5])
     def test_sandbox_that_was_added_again_has_the_link_that_serves(self, noted_ifindex: int) -> None:
         old, new = link(4, address=None), link(5, address=IP2)
