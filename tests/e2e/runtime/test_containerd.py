@@ -5,6 +5,7 @@ namespace, where the node's conflist and plugins lie at the places that it expec
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,12 @@ class Containerd:
         lines = [line.split() for line in self.ctr("task", "ls").splitlines()[1:]]
         return {words[0]: words[2] for words in lines}
 
+    def running_count(self) -> int:
+        """Count the containers that run; fails with its words when a ``ctr`` has given up."""
+        for process in self.running:
+            assert process.poll() is None, process.communicate()[0]
+        return list(self.tasks().values()).count("RUNNING")
+
     def stop(self, name: str) -> None:
         self.ctr("task", "kill", "--signal", "KILL", name)
 
@@ -102,7 +109,7 @@ def containerd_in(lab: Lab, node_name: str, folder: Path) -> Iterator[Containerd
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Lab(name="containerd", nodes=2, env={"IP_COOLDOWN_PERIOD": "1"}) as running:
+    with Lab(name=f"containerd-{os.getpid()}", nodes=2, env={"IP_COOLDOWN_PERIOD": "1"}) as running:
         yield running
 
 
@@ -115,11 +122,12 @@ def assigned(lab: Lab, node_name: str) -> list[dict[str, str]]:
 
 
 def test_containers_reach_pods_of_the_other_node_and_give_their_addresses_back(lab: Lab, tmp_path: Path) -> None:
-    names = ("web-1", "web-2", "web-3")
+    # Unique on the machine: runc's cgroups are named after them.
+    names = tuple(f"web-{os.getpid()}-{number}" for number in range(3))
     with containerd_in(lab, "node-1", tmp_path) as runtime:
         for name in names:
             runtime.start(name)
-        wait_until(lambda: list(runtime.tasks().values()).count("RUNNING") == len(names), "the start of the containers")
+        wait_until(lambda: runtime.running_count() == len(names), "the start of the containers")
 
         remote = lab.add_pod("node-2")
         pods = {pod["container_id"]: pod["address"] for pod in assigned(lab, "node-1")}
@@ -129,8 +137,8 @@ def test_containers_reach_pods_of_the_other_node_and_give_their_addresses_back(l
             assert " 0% packet loss" in runtime.run_in(name, "ping", "-c", "1", "-W", "3", remote.address)
             answer = lab.run(remote.name, ["ping", "-c", "1", "-W", "3", pods[f"default-{name}"]])
             assert answer.returncode == 0, answer.stdout
-        other = pods["default-web-2"]
-        assert " 0% packet loss" in runtime.run_in("web-1", "ping", "-c", "1", "-W", "3", other)
+        other = pods[f"default-{names[1]}"]
+        assert " 0% packet loss" in runtime.run_in(names[0], "ping", "-c", "1", "-W", "3", other)
 
         for name in names:
             runtime.stop(name)
