@@ -60,7 +60,9 @@ class EnvironmentReader:
         """Check the variables that are accepted without effect; note those that ask for what is not done."""
         for setting in settings:
             text = self._environ.get(setting.name, "")
-            if text and self.accepts(setting, text) and setting.kind.parse(text) not in _harmless(setting):
+            if not text or not self.accepts(setting, text) or setting.everybody_sets_it:
+                continue
+            if setting.kind.parse(text) not in _harmless(setting):
                 self.notices.append(f"{self._shown(setting)} has no effect: {setting.why}")
 
     def notice_unknown(self, known: Iterable[str], prefix: str) -> None:

@@ -51,7 +51,7 @@ class Setting(Generic[T_co]):
     ``since`` is the version of amazon-vpc-cni-k8s that introduced it, or ours for names with ``VPC_CNI_``.
     ``why`` goes with a standing other than BUILT: the reason, as the middle of a sentence. ``built`` lists the only
     values that this release can serve, empty for all: another one is refused, or noted where the standing is
-    NO_EFFECT.
+    NO_EFFECT. ``everybody_sets_it`` keeps such a note away.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Setting(Generic[T_co]):
     standing: Standing = Standing.BUILT
     why: str = ""
     built: tuple[T_co, ...] = ()
+    everybody_sets_it: bool = False
 
     @property
     def is_ours(self) -> bool:

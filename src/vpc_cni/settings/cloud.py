@@ -73,14 +73,6 @@ SUBNET_DISCOVERY = Setting(
     why="this release creates ENIs in the subnet of the primary ENI only",
     built=(False,),
 )
-VPC_CNI_VERSION = Setting(
-    "VPC_CNI_VERSION",
-    TEXT,
-    default="",
-    unset="version of the agent",
-    since="1.15.1",
-    meaning="Version in the user agent of AWS calls.",
-)
 
 SETTINGS: tuple[Setting[object], ...] = (
     CLUSTER_NAME,
@@ -91,7 +83,6 @@ SETTINGS: tuple[Setting[object], ...] = (
     DISABLE_LEAKED_ENI_CLEANUP,
     LEAK_CLEANUP_SECONDS,
     SUBNET_DISCOVERY,
-    VPC_CNI_VERSION,
 )
 
 
@@ -108,7 +99,6 @@ class CloudSettings:
     ec2_endpoint: str
     http_timeout_seconds: int
     leak_cleanup_seconds: int | None
-    announced_version: str
 
 
 def read_cloud(environment: EnvironmentReader) -> CloudSettings:
@@ -121,5 +111,4 @@ def read_cloud(environment: EnvironmentReader) -> CloudSettings:
         ec2_endpoint=environment.read_optional(EC2_ENDPOINT) or "",
         http_timeout_seconds=environment.read(HTTP_TIMEOUT),
         leak_cleanup_seconds=None if environment.read(DISABLE_LEAKED_ENI_CLEANUP) else period,
-        announced_version=environment.read(VPC_CNI_VERSION),
     )

@@ -21,22 +21,6 @@ from vpc_cni.settings._setting import Container, Setting
 AGENT_SOCKET_NAME = "vpc-cni.sock"
 INTROSPECTION_SOCKET_NAME = "introspect.sock"
 
-MY_NODE_NAME = Setting(
-    "MY_NODE_NAME",
-    TEXT,
-    default="",
-    unset="none",
-    since="before 1.6",
-    meaning="Name of the Node object, from the downward API.",
-)
-MY_POD_NAME = Setting(
-    "MY_POD_NAME",
-    TEXT,
-    default="",
-    unset="none",
-    since="before 1.6",
-    meaning="Name of the agent's own pod, from the downward API.",
-)
 RUN_DIR_SETTING = Setting(
     "VPC_CNI_RUN_DIR",
     RUN_DIR,
@@ -95,14 +79,6 @@ CONFLIST_DIR = Setting(
     since="1.6.0",
     meaning="Where the agent writes `10-aws.conflist`.",
 )
-PLUGIN_DIR = Setting(
-    "HOST_CNI_BIN_PATH",
-    PATH,
-    default="/host/opt/cni/bin",
-    since="1.6.0",
-    meaning="Where plugin binaries are installed.",
-    readers=(Container.AGENT, Container.INIT),
-)
 BANDWIDTH_PLUGIN = Setting(
     "ENABLE_BANDWIDTH_PLUGIN",
     BOOLEAN,
@@ -156,8 +132,6 @@ CRASH_AT = Setting(
 )
 
 SETTINGS: tuple[Setting[object], ...] = (
-    MY_NODE_NAME,
-    MY_POD_NAME,
     RUN_DIR_SETTING,
     AGENT_SOCKET,
     BACKING_STORE,
@@ -166,7 +140,6 @@ SETTINGS: tuple[Setting[object], ...] = (
     PLUGIN_LOG_FILE,
     PLUGIN_LOG_LEVEL,
     CONFLIST_DIR,
-    PLUGIN_DIR,
     BANDWIDTH_PLUGIN,
     DISABLE_POD_V6,
     POD_SG_MODE,
@@ -185,8 +158,6 @@ class HostSettings:
     ``agent_socket_on_host`` is for the conflist only; the agent itself listens on ``socket_path``.
     """
 
-    node_name: str
-    pod_name: str
     run_dir: Path
     agent_socket_on_host: Path
     backing_store: Path
@@ -195,7 +166,6 @@ class HostSettings:
     plugin_log_file: str
     plugin_log_level: str
     conflist_dir: Path
-    plugin_dir: Path
     bandwidth_plugin: bool
     disable_pod_v6: bool
     pod_sg_enforcing_mode: str
@@ -220,8 +190,6 @@ def read_host(environment: EnvironmentReader) -> HostSettings:
     metrics_bind = environment.read(METRICS_BIND_ADDRESS)
     introspection_bind = environment.read(INTROSPECTION_BIND_ADDRESS)
     return HostSettings(
-        node_name=environment.read(MY_NODE_NAME),
-        pod_name=environment.read(MY_POD_NAME),
         run_dir=run_dir,
         agent_socket_on_host=environment.read_optional(AGENT_SOCKET) or run_dir / AGENT_SOCKET_NAME,
         backing_store=environment.read(BACKING_STORE),
@@ -230,7 +198,6 @@ def read_host(environment: EnvironmentReader) -> HostSettings:
         plugin_log_file=environment.read(PLUGIN_LOG_FILE),
         plugin_log_level=environment.read(PLUGIN_LOG_LEVEL).upper(),
         conflist_dir=environment.read(CONFLIST_DIR),
-        plugin_dir=environment.read(PLUGIN_DIR),
         bandwidth_plugin=environment.read(BANDWIDTH_PLUGIN),
         disable_pod_v6=environment.read(DISABLE_POD_V6),
         pod_sg_enforcing_mode=environment.read(POD_SG_MODE),

@@ -146,7 +146,8 @@ def test_network_policy_is_refused_where_pods_would_start_open_instead_of_closed
 
 def test_the_manifest_of_the_reference_is_accepted_without_a_word() -> None:
     manifest = {setting.name: setting.manifest for setting in SETTINGS if setting.manifest is not None}
-    assert load_agent_settings({**manifest, "ADDITIONAL_ENI_TAGS": "{}"}).notices == ()
+    downward = {"MY_NODE_NAME": "ip-10-0-1-7", "MY_POD_NAME": "aws-node-x1y2z", "HOST_CNI_BIN_PATH": "/host/bin"}
+    assert load_agent_settings({**manifest, **downward, "ADDITIONAL_ENI_TAGS": "{}"}).notices == ()
 
 
 NOTICED = [

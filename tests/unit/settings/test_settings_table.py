@@ -1,10 +1,24 @@
 """The table of settings agrees with itself, with the reference's variables, and with what the agent reads."""
 
+import ast
+import dataclasses
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from vpc_cni.settings import SETTINGS, Setting, Standing, load_agent_settings
+from vpc_cni.settings import (
+    SETTINGS,
+    CloudSettings,
+    HostSettings,
+    NetworkSettings,
+    PoolSettings,
+    Setting,
+    Standing,
+    load_agent_settings,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
 
 # amazon-vpc-cni-k8s README.md and release notes: every variable up to 1.23.
 REFERENCE = [
@@ -103,3 +117,21 @@ def test_texts_are_fit_to_print(setting: Setting[object]) -> None:
     assert setting.meaning.endswith(".")
     assert bool(setting.why) == (setting.standing is not Standing.BUILT or bool(setting.built))
     assert not setting.why.endswith("."), "it stands in the middle of a sentence"
+
+
+# Read from the environment by vpc_cni.ec2 itself; the field is there for its check.
+READ_ELSEWHERE = {"ec2_endpoint"}
+
+
+def test_every_setting_of_the_agent_is_acted_upon() -> None:
+    """A value that nobody looks at would be a setting that is silently ignored."""
+    sources = (ROOT / "src" / "vpc_cni" / "agent").glob("*.py")
+    attributes = {
+        node.attr
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    parts = (PoolSettings, NetworkSettings, CloudSettings, HostSettings)
+    names = {field.name for part in parts for field in dataclasses.fields(part)}
+    assert names - attributes - READ_ELSEWHERE == set()
