@@ -89,7 +89,8 @@ def containerd_in(lab: Lab, node_name: str, folder: Path) -> Iterator[Containerd
     script = f"""
         mount --bind {Path(node.conflist_path).parent} /etc/cni/net.d
         mount --bind {node.plugin_dir} /opt/cni/bin
-        cd {folder}; exec containerd --config /dev/null --root root --state state --address {folder}/containerd.sock
+        exec containerd --config /dev/null --address {folder}/containerd.sock \\
+            --root {folder}/root --state {folder}/state
     """
     for mount_point in ("/etc/cni/net.d", "/opt/cni/bin"):
         Path(mount_point).mkdir(parents=True, exist_ok=True)
