@@ -204,7 +204,7 @@ def test_down_leaves_nothing_and_may_be_repeated():
     # Buried by process 1, in its own time.
     wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
     assert not lab_paths(f"{NAME}-c").root.exists()
-    # The number of a namespace that is gone may be given to another one for a moment: a program elsewhere on the machine.
+    # The number of a namespace that is gone may belong to another one for a moment.
     wait_until(lambda: not namespaces_in_use(inodes))
     lab.down()
 
