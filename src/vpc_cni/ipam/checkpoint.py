@@ -91,7 +91,7 @@ def decode_checkpoint(content: bytes) -> Checkpoint:
                 hint="roll back to the program that wrote it, or drain the node and remove the file",
             )
         raw_entries = msgspec.json.decode(content, type=_File).allocations or []
-    except msgspec.MsgspecError as err:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as err:
         raise HostError(f"the checkpoint is not readable: {err}", hint="drain the node and remove the file") from err
     return _collect(raw_entries)
 
@@ -102,7 +102,7 @@ def _collect(raw_entries: list[msgspec.Raw]) -> Checkpoint:
     for position, raw in enumerate(raw_entries):
         try:
             entries.append(_read_entry(msgspec.json.decode(raw, type=_Entry)))
-        except (msgspec.MsgspecError, AddressValueError) as err:
+        except (msgspec.MsgspecError, UnicodeDecodeError, AddressValueError) as err:
             problems.append(f"allocation {position} is left out: {err}")
     return Checkpoint(tuple(entries), tuple(problems))
 

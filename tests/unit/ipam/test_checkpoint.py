@@ -83,13 +83,22 @@ def test_one_bad_entry_does_not_lose_the_others(bad: object) -> None:
     assert checkpoint.problems[0].startswith("allocation 0 is left out: ")
 
 
+def test_an_entry_that_is_not_utf8_does_not_lose_the_others() -> None:
+    content = file_with(entry(), entry(ifName="broken")).replace(b"broken", b"bro\xffen")
+    checkpoint = decode_checkpoint(content)
+    assert [each.key for each in checkpoint.entries] == [KEY]
+    assert len(checkpoint.problems) == 1
+
+
 @pytest.mark.parametrize("version", ["vpc-cni-ipam/2", "", "1"])
 def test_other_version_is_refused_by_name(version: str) -> None:
     with pytest.raises(HostError, match="roll back to the program that wrote it"):
         decode_checkpoint(file_with(version=version))
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"version":1}'], ids=repr)
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"version":1}', b'{"version":"\xff"}'], ids=repr
+)
 def test_other_content_is_refused(content: bytes) -> None:
     with pytest.raises(HostError, match="checkpoint"):
         decode_checkpoint(content)

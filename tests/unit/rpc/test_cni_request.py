@@ -341,3 +341,11 @@ def test_requests_are_values():
     assert parse_request(request()) == parse_request(request())
     with pytest.raises(dataclasses.FrozenInstanceError):
         parse_request(request()).ifname = "x"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("command", ["ADD", "DEL", "GC"])
+@pytest.mark.parametrize("member", ["cniVersion", "name"])
+def test_strings_that_are_not_utf8_are_not_json(command, member):
+    broken = config(**COMPLETE | {member: "%"}).replace(b"%", b"\xff")
+    assert refusal(request(command, broken)).cni_code == CniCode.DECODING_FAILURE
+    assert answer_version(broken) in SUPPORTED_VERSIONS

@@ -18,7 +18,8 @@ from vpc_cni.rpc.cni.prev_result import PrevResult, parse_prev_result
 from vpc_cni.rpc.cni.versions import IMPLIED_VERSION, check_version
 
 # Nested too deeply is undecodable, too.
-_UNDECODABLE = (msgspec.DecodeError, RecursionError)
+# A string that is not UTF-8 is reported by Python's own error.
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # Shows any value in a message, however long or deep it is.
 _shown = reprlib.repr
