@@ -19,7 +19,12 @@ def node(start_node: Callable[..., LiveNode]) -> LiveNode:
     """A node that holds 11 addresses and can get no more: its ENIs have room, its subnet has not."""
     started = start_node(
         instance_type="m5.xlarge",
-        env={"IP_COOLDOWN_PERIOD": str(COOLDOWN_SECONDS), "WARM_IP_TARGET": "1", "MINIMUM_IP_TARGET": "11"},
+        env={
+            "IP_COOLDOWN_PERIOD": str(COOLDOWN_SECONDS),
+            "WARM_IP_TARGET": "1",
+            "MINIMUM_IP_TARGET": "11",
+            "VPC_CNI_ADD_WAIT_SECONDS": "7",
+        },
     )
     wait_until(lambda: started.pool()["free"] == 11, 5, "the first addresses")
     started.lab.faults.subnet_full("node-1")
