@@ -449,6 +449,8 @@ class Agent:
                 await self._checkpoint.write()
         if self._network is not None:
             self._network.close()
+            await asyncio.sleep(0)  # takes the reaper's last report, while there is a journal to note it in
+        self._serving = None
         if self._journal is not None:
             self._journal.close()
         for face in self._faces:
