@@ -67,8 +67,8 @@ def choose_sizes(quick: bool, rounds: int | None) -> Sizes:
 def _measure(wanted: Sequence[str], sizes: Sizes) -> tuple[Results, float]:
     if os.geteuid() != 0:
         raise HostError("the bench makes network namespaces and reads the agent's memory", hint="run it as root")
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGALRM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _interrupt)
     signal.alarm(TIME_LIMIT_SECONDS)
     started = time.monotonic()
     try:

@@ -1,11 +1,11 @@
 """Labs of one node in the shape that a measurement needs."""
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bench.tmpfs import LAB_NAME
 from vpc_cni.errors import HostError
 from vpc_cni.lab import Lab
 
@@ -18,9 +18,7 @@ _POLL_SECONDS = 0.1
 
 def open_lab(instance_type: str, env: Mapping[str, str], **options: Any) -> Lab:
     """Return a lab that is not up yet. An agent that dies stays dead: its figures would be worth nothing."""
-    # The process number keeps runs beside each other apart.
-    name = f"bench-{os.getpid()}"
-    return Lab(nodes=1, instance_type=instance_type, name=name, env=env, supervise=False, **options)
+    return Lab(nodes=1, instance_type=instance_type, name=LAB_NAME, env=env, supervise=False, **options)
 
 
 @contextlib.contextmanager
