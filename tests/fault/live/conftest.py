@@ -3,9 +3,10 @@
 Modules named ``live_*`` in this folder are shared by its tests, which are imported by path.
 """
 
+import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from live_node import LiveNode
 from vpc_cni.lab.client import Lab
 from vpc_cni.lab.rootless import find_refusal
 
+StartLab = Callable[..., Lab]
 StartNode = Callable[..., LiveNode]
 
 
@@ -29,23 +31,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="module")
-def start_node(request: pytest.FixtureRequest) -> Iterator[StartNode]:
-    """Return a function that starts a lab and gives its first node; settings of the agent go into ``env``.
-
-    Comparison with EC2 runs every second, so that a test sees what it mends.
-    """
+def start_lab() -> Iterator[StartLab]:
+    """Return a function that starts a lab, of one node unless told otherwise; it ends with the module."""
     refusal = find_refusal()
     if refusal is not None:
         pytest.skip(f"no lab on this machine: {refusal}")
     with ExitStack() as running:
+        numbers = itertools.count()
 
-        def start(*, env: dict[str, str] | None = None, **options: Any) -> LiveNode:
-            settings = {"VPC_CNI_RECONCILE_SECONDS": "1", **(env or {})}
+        def start(**options: Any) -> Lab:
             # The lab's name is part of a socket path, so it is short.
-            name = f"live-{os.getpid()}-{len(labs)}"
-            lab = running.enter_context(Lab(name=name, nodes=options.pop("nodes", 1), env=settings, **options))
-            labs.append(lab)
+            name = f"live-{os.getpid()}-{next(numbers)}"
+            return running.enter_context(Lab(**{"nodes": 1, "name": name, **options}))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_node(start_lab: StartLab) -> Iterator[StartNode]:
+    """Return a function that starts a lab and gives its first node; settings of the agent go into ``env``.
+
+    Comparison with EC2 runs every second, so that a test sees what it mends.
+    """
+    with ExitStack() as running:
+
+        def start(*, env: Mapping[str, str] | None = None, **options: Any) -> LiveNode:
+            lab = start_lab(env={"VPC_CNI_RECONCILE_SECONDS": "1", **(env or {})}, **options)
             return running.enter_context(LiveNode(lab, "node-1"))
 
-        labs: list[Lab] = []
         yield start
