@@ -148,13 +148,16 @@ class Reconciler:
             _log.info("deleting %s, which this node left unattached", eni_id)
             await self.provisioner.delete_eni(eni_id)
         self._loose_before = loose
-        self._forget_deleted(frozenset(found))
+        self._settle_loose(frozenset(found))
 
-    def _forget_deleted(self, unattached: frozenset[str]) -> None:
-        """Close the book on ENIs that were to be attached or deleted and that nobody has any more."""
-        busy = unattached | self.provisioner.in_hand | frozenset(self.ledger.pool.eni_ids())
+    def _settle_loose(self, unattached: frozenset[str]) -> None:
+        """Close the journal's book on ENIs that a killed run was attaching or deleting, as EC2 shows them now."""
+        if self.provisioner.is_creating:
+            return
         for eni_id in self.ledger.loose_enis():
-            if eni_id not in busy and not self.provisioner.is_creating:
+            if self.ledger.pool.eni(eni_id) is not None:
+                self.ledger.found_attached(eni_id)
+            elif eni_id not in unattached | self.provisioner.in_hand:
                 self.ledger.found_deleted(eni_id)
 
     def _find_leftovers(self) -> list[str]:

@@ -40,9 +40,6 @@ class UnfinishedSteps:
 
     async def finish(self) -> None:
         """Ask EC2 again for what was being given back, and close every step."""
-        for eni_id in self._ledger.loose_enis():
-            if self._ledger.pool.eni(eni_id) is not None:
-                self._ledger.found_attached(eni_id)
         for step in self._steps:
             try:
                 await self._give_back(step)
