@@ -40,6 +40,17 @@ def report(figures: str) -> None:
     sys.stdout.write(f"\n{figures}\n")
 
 
+def http_get(host: str, port: int, path: str) -> tuple[int, str]:
+    """GET a page from the namespace of the calling thread; return status and text."""
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
 @dataclass(frozen=True)
 class Sandbox:
     """What a runtime has of a pod before its ADD: a namespace and an id. Close it by ``netns``."""
@@ -167,17 +178,7 @@ class LiveNode:
 
     def get(self, path: str) -> tuple[int, str]:
         """GET a page of the metrics port inside the node; return status and text."""
-
-        def fetch() -> tuple[int, str]:
-            connection = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=5)
-            try:
-                connection.request("GET", path)
-                response = connection.getresponse()
-                return response.status, response.read().decode()
-            finally:
-                connection.close()
-
-        return self.netns.run(fetch)
+        return self.netns.run(http_get, "127.0.0.1", METRICS_PORT, path)
 
     def metrics(self) -> "Counter[str]":
         """Return each sample of the metrics page by its name with labels, for example ``up{kind="x"}``."""
