@@ -32,6 +32,7 @@ from vpc_cni.netlink.wiring import (
     WiredPod,
     host_batch,
     host_neighbour,
+    host_network,
     host_route,
     pod_batch,
     pod_rules,
@@ -259,7 +260,7 @@ class PodPlane:
         link = self._host.find_link(ifindex=ifindex) if ifindex else None
         if link is not None and link.alias != key.alias:
             link = None
-        self._retire(link, IPv4Network(address))
+        self._retire(link, host_network(address))
         return link is not None
 
     def _retire(self, link: Link | None, network: IPv4Network) -> None:

@@ -33,6 +33,10 @@ _LINK_DUMP_ATTEMPTS = 3
 _LOOKUPS = 32
 _DUMP_RECEIVE_BUFFER = 1024 * 1024
 
+# As plain numbers: arithmetic on the enumeration costs more than the system call's own overhead.
+_MSG_DONTWAIT = int(socket.MSG_DONTWAIT)
+_MSG_TRUNC = int(socket.MSG_TRUNC)
+
 T = TypeVar("T")
 
 
@@ -140,10 +144,10 @@ class RouteSocket:
                 the kernel owes none.
         """
         try:
-            data, _ancillary, flags, _sender = self._socket.recvmsg(_RECEIVE_BYTES, 0, socket.MSG_DONTWAIT)
+            data, _ancillary, flags, _sender = self._socket.recvmsg(_RECEIVE_BYTES, 0, _MSG_DONTWAIT)
         except OSError as err:
             raise kernel_error("read the kernel's answer", err.errno or errno.EIO) from err
-        if flags & socket.MSG_TRUNC:
+        if flags & _MSG_TRUNC:
             raise kernel_error("read the kernel's answer", errno.EMSGSIZE)
         return data
 

@@ -6,7 +6,7 @@ Source: amazon-vpc-cni-k8s docs/cni-proposal.md.
 """
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from vpc_cni.model import MAIN_TABLE, SandboxKey
@@ -28,6 +28,11 @@ _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
 _UNSPECIFIED_TABLE = 0
 
 
+def host_network(address: IPv4Address) -> IPv4Network:
+    """Return an address as a /32. By number: from an address object, ipaddress goes through text."""
+    return IPv4Network(int(address))
+
+
 @dataclass(frozen=True, slots=True)
 class PodWiring:
     """The network of one pod, as it shall be. ``route_table`` is that of the ENI which holds the address."""
@@ -40,10 +45,11 @@ class PodWiring:
     container_mac: str
     mtu_bytes: int
     route_table: int = MAIN_TABLE
+    network: IPv4Network = field(init=False, compare=False, repr=False)
+    """The address as a /32; made once, since an ADD needs it in every request."""
 
-    @property
-    def network(self) -> IPv4Network:
-        return IPv4Network(self.address)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "network", host_network(self.address))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ def host_route(wiring: PodWiring, ifindex: int) -> Route:
 
 def pod_rules(address: IPv4Address, route_table: int) -> tuple[Rule, ...]:
     """Return the rules of a pod: to it by the main table; from it by its ENI's table unless that is the main one."""
-    network = IPv4Network(address)
+    network = host_network(address)
     to_pod = Rule(TO_POD_PRIORITY, destination=network)
     if route_table == MAIN_TABLE:
         return (to_pod,)
@@ -75,7 +81,7 @@ def pod_batch(wiring: PodWiring, ifindex: int, host_mac: str) -> list[Message]:
     return [
         messages.set_link(_LOOPBACK, up=True),
         messages.set_link(ifindex, up=True, mtu_bytes=wiring.mtu_bytes),
-        messages.add_address(ifindex, IPv4Interface(wiring.network.with_prefixlen)).tolerating(errno.EEXIST),
+        messages.add_address(ifindex, IPv4Interface(int(wiring.address))).tolerating(errno.EEXIST),
         messages.replace_route(Route(GATEWAY_NETWORK, oif=ifindex, scope=Scope.LINK)),
         messages.replace_route(Route(ANY_IPV4, oif=ifindex, gateway=GATEWAY)),
         messages.replace_neighbour(Neighbour(ifindex, GATEWAY, host_mac)),

@@ -23,6 +23,7 @@ from vpc_cni.rpc.messages import Request, decode_request
 MAX_DESCRIPTORS = 8
 SOCKET_PATH_MAX_BYTES = 107
 _READ_BYTES = 64 << 10
+_MSG_CTRUNC = int(socket.MSG_CTRUNC)
 _ANCILLARY_BYTES = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
 # struct ucred of linux/socket.h: pid, uid, gid.
 _UCRED = struct.Struct("=iII")
@@ -168,7 +169,7 @@ async def _receive_first(sock: socket.socket, fds: list[int]) -> bytes:
         except BlockingIOError:
             await _wait_readable(sock)
     fds += _passed_fds(ancillary)
-    if flags & socket.MSG_CTRUNC:
+    if flags & _MSG_CTRUNC:
         raise malformed(f"more than {MAX_DESCRIPTORS} descriptors, or no room for them in this process")
     return data
 
