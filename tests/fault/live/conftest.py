@@ -60,3 +60,20 @@ def start_node(start_lab: StartLab) -> Iterator[StartNode]:
             return running.enter_context(LiveNode(lab, "node-1"))
 
         yield start
+
+
+@pytest.fixture(scope="package", autouse=True)
+def aging(request: pytest.FixtureRequest) -> Iterator[Lab | None]:
+    """Nodes with 3 pods on the first and one on the second ENI, which cannot go before it is a minute old."""
+    if not any(item.path.name == "test_eni_release.py" for item in request.session.items):
+        yield None
+        return
+    if find_refusal() is not None:
+        pytest.skip(f"no lab on this machine: {find_refusal()}")
+    settings = {"VPC_CNI_RECONCILE_SECONDS": "1", "IP_COOLDOWN_PERIOD": "0", "WARM_IP_TARGET": "1"}
+    name = f"aging-{os.getpid()}"
+    with Lab(name=name, nodes=3, instance_type="t3.small", env=settings, detach_seconds=4) as lab:
+        for node in lab.nodes:
+            for _ in range(4):
+                lab.add_pod(node.name)
+        yield lab
