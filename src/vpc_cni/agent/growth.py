@@ -82,6 +82,17 @@ def _can_come(plan: PoolPlan) -> bool:
     return passes_soon or plan.arithmetic.assigned + plan.arithmetic.cooling > 0
 
 
+def _shortage_behind(error: VpcCniError) -> Shortage:
+    """Say what a failed growth lacks. Pure.
+
+    A plan never asks for more than an ENI holds, so when EC2 says that it is full, EC2 has given it addresses that its
+    descriptions do not show yet: that passes with the next look, and is no limit of the node.
+    """
+    if not isinstance(error, CloudError) or error.code == "PrivateIpAddressLimitExceeded":
+        return Shortage.EC2_FAILED
+    return shortage_of(error)
+
+
 class Grower:
     """Plans and acts.
 
@@ -258,7 +269,7 @@ class Grower:
                 _log.warning("shrinking failed: %s", err)
 
     def _refused(self, subnet_id: str, error: VpcCniError) -> None:
-        shortage = shortage_of(error) if isinstance(error, CloudError) else Shortage.EC2_FAILED
+        shortage = _shortage_behind(error)
         pause = self._refusals.add(shortage, subnet_id, self._clock(), self._chance())
         self._metrics.shortages.labels(str(shortage)).inc()
         self._metrics.errors.labels("increaseIPPoolAllocENI").inc()

@@ -24,11 +24,13 @@ from typing import Any, Protocol, TypeVar
 
 from vpc_cni.agent.ledger import Ledger
 from vpc_cni.agent.steps import Reach, Step
+from vpc_cni.agent.taking_back import TakingBack
 from vpc_cni.ec2 import Attachment, Ec2Client, NetworkInterface, is_outcome_unknown
 from vpc_cni.errors import CloudError, KernelError
 from vpc_cni.ipam import AssignAddresses, CreateEni, EniState, Growth, ReleaseEni, UnassignAddresses
 from vpc_cni.ipam.ownership import CLUSTER_TAG, CREATED_AT_TAG, DESCRIPTION_PREFIX, INSTANCE_ID_TAG
 from vpc_cni.ipam.records import Ec2Operation
+from vpc_cni.ipam.sync import DISTRUST_SECONDS
 from vpc_cni.model import Eni
 
 _log = logging.getLogger(__name__)
@@ -39,8 +41,6 @@ OWNER = "amazon-vpc-cni"
 # How long a detached interface may stay "in-use" before we stop waiting; EC2 forces nothing within this time.
 _DETACH_SECONDS = 240.0
 _DETACH_POLL_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-# Between two tries to learn what a call without an answer has done.
-_READ_BACK_SECONDS = 5.0
 
 T = TypeVar("T")
 
@@ -94,6 +94,7 @@ class Provisioner:
         on_addresses: Callable[[], None],
     ) -> None:
         self._client = client
+        self._taking_back = TakingBack(client, in_thread)
         self._ledger = ledger
         self._links = links
         self._facts = facts
@@ -306,9 +307,15 @@ class Provisioner:
         self._on_addresses()
 
     async def read_back(self, eni_id: str) -> None:
-        """Take in the addresses that EC2 gives to an ENI; used when an answer was lost. Adds, never removes."""
+        """Take in the addresses that EC2 gives to an ENI; used when an answer was lost. Adds, never removes.
+
+        Not those that were given back a moment ago: EC2's descriptions lag behind.
+        """
+        pool = self._ledger.pool
         for interface in await self._ec2(lambda: self._client.describe_network_interfaces(ids=[eni_id])):
-            self._ledger.pool.add_addresses(eni_id, interface.addresses, self._clock())
+            now = self._clock()
+            fresh = [each for each in interface.addresses if not pool.was_removed_since(each, now - DISTRUST_SECONDS)]
+            pool.add_addresses(eni_id, fresh, now)
         self._on_addresses()
 
     async def align_security_groups(self, enis: Iterable[Eni], groups: Mapping[str, tuple[str, ...]]) -> None:
@@ -339,38 +346,38 @@ class Provisioner:
         """Close an ENI for pods before it is detached."""
         self._ledger.pool.set_eni_state(action.eni_id, EniState.DETACHING)
 
-    async def unassign(self, action: UnassignAddresses) -> None:
-        """Give addresses back. What EC2 kept is free again; what is unknown is read back."""
+    async def unassign(self, action: UnassignAddresses, *, in_doubt: bool = False) -> None:
+        """Give addresses back. Until EC2's answer is certain they serve nobody.
+
+        Args:
+            in_doubt: an earlier request for the same may be on its way.
+
+        Raises:
+            CloudError: EC2 refused: the addresses are free again.
+        """
         eni_id, addresses = action.eni_id, action.addresses
         async with self._queues[eni_id]:
             token = self._ledger.intend(Ec2Operation.UNASSIGN, eni_id=eni_id, addresses=addresses)
             self._reach(Step.UNASSIGN_INTENT_WRITTEN)
             try:
-                await self._ec2(lambda: self._client.unassign_private_ip_addresses(eni_id=eni_id, addresses=addresses))
+                await self._taking_back.unassign(eni_id, addresses, in_doubt=in_doubt)
             except CloudError as err:
-                await self._settle_unassign(token, eni_id, addresses, err)
+                self._ledger.fail(token, Ec2Operation.UNASSIGN, eni_id=eni_id, error=err.code)
+                self._ledger.pool.cancel_release(addresses)
                 raise
             self._reach(Step.ADDRESSES_UNASSIGNED)
             self._forget_addresses(token, eni_id, addresses)
-
-    async def _settle_unassign(
-        self, token: str, eni_id: str, addresses: tuple[IPv4Address, ...], error: CloudError
-    ) -> None:
-        """Bring the pool in line after a failed unassign: EC2 is all or nothing, unless its answer was lost."""
-        kept = frozenset(addresses)
-        if is_outcome_unknown(error) or error.code == "InvalidParameterValue":
-            described = await self._describe(eni_id)
-            kept = frozenset(address for interface in described for address in interface.addresses)
-        self._ledger.pool.cancel_release(address for address in addresses if address in kept)
-        self._forget_addresses(token, eni_id, tuple(address for address in addresses if address not in kept))
 
     def _forget_addresses(self, token: str, eni_id: str, addresses: tuple[IPv4Address, ...]) -> None:
         self._ledger.conclude(token, Ec2Operation.UNASSIGN, eni_id=eni_id, addresses=addresses)
         self._reach(Step.UNASSIGN_OUTCOME_WRITTEN)
         self._ledger.pool.remove_addresses(addresses, self._clock())
 
-    async def release(self, action: ReleaseEni) -> None:
+    async def release(self, action: ReleaseEni, *, in_doubt: bool = False) -> None:
         """Detach an ENI without pods, wait until it is free, delete it.
+
+        Args:
+            in_doubt: an earlier request to detach it may be on its way.
 
         Raises:
             CloudError: EC2 refused to detach: the ENI is open for pods again. A failed delete leaves the ENI to the
@@ -386,13 +393,12 @@ class Provisioner:
             )
             self._reach(Step.DETACH_INTENT_WRITTEN)
             try:
-                await self._journalled(token, Ec2Operation.DETACH, eni.eni_id, lambda: self._detach(eni))
+                await self._taking_back.detach(eni, in_doubt=in_doubt)
             except CloudError as err:
-                if not is_outcome_unknown(err) or await self._is_attached(eni.eni_id):
-                    self._ledger.fail(token, Ec2Operation.DETACH, eni_id=eni.eni_id, error=err.code)
-                    pool.cancel_release(action.addresses)
-                    pool.set_eni_state(eni.eni_id, EniState.READY)
-                    raise
+                self._ledger.fail(token, Ec2Operation.DETACH, eni_id=eni.eni_id, error=err.code)
+                pool.cancel_release(action.addresses)
+                pool.set_eni_state(eni.eni_id, EniState.READY)
+                raise
             self._reach(Step.DETACHED)
             self._ledger.conclude(token, Ec2Operation.DETACH, eni_id=eni.eni_id)
             self._reach(Step.DETACH_OUTCOME_WRITTEN)
@@ -404,29 +410,6 @@ class Provisioner:
             finally:
                 self.in_hand.discard(eni.eni_id)
         self._queues.pop(eni.eni_id, None)
-
-    def _detach(self, eni: Eni) -> None:
-        attachment_id = eni.attachment_id
-        if not attachment_id:
-            described = self._client.describe_network_interfaces(ids=[eni.eni_id])
-            attachment_id = next((each.attachment.attachment_id for each in described if each.attachment), "")
-        if attachment_id:
-            self._client.detach_network_interface(attachment_id=attachment_id)
-
-    async def _is_attached(self, eni_id: str) -> bool:
-        """Read back whether a detach whose answer was lost has had no effect."""
-        for interface in await self._describe(eni_id):
-            return interface.attachment is not None and interface.attachment.status not in ("detaching", "detached")
-        return False
-
-    async def _describe(self, eni_id: str) -> tuple[NetworkInterface, ...]:
-        """Read an interface, however long EC2 takes to answer: until then what it holds may not serve a pod."""
-        while True:
-            try:
-                return await self._ec2(lambda: self._client.describe_network_interfaces(ids=[eni_id]))
-            except CloudError as err:
-                _log.warning("the state of %s at EC2 is not known: %s", eni_id, err)
-                await asyncio.sleep(_READ_BACK_SECONDS)
 
     async def _delete_detached(self, eni_id: str) -> None:
         """Wait until EC2 has let go of the interface, then delete it."""

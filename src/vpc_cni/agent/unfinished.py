@@ -1,10 +1,12 @@
-"""EC2 steps that a killed predecessor left open in the journal: finishes those that give something back.
+"""What a predecessor was giving back to EC2, or had just given back: gives it back for certain.
 
 What EC2 describes at start holds the effect of every step that has reached it, and comparison (``Reconciler``) takes in
 what arrives later; so a growth that was cut off needs nothing. Giving back does: the predecessor's request may still
-be on its way. What it names serves no pod until EC2 has been asked again and has answered.
+be on its way, and what it has given back long since may still be described as ours. What is in question serves no pod
+until EC2 has been asked again and has answered.
 """
 
+import asyncio
 import logging
 from ipaddress import IPv4Address
 
@@ -19,16 +21,18 @@ _ERROR = "AgentRestarted"
 
 
 class UnfinishedSteps:
-    """The open steps of the journal at start. Belongs to the loop.
+    """The open steps of the journal at start, and addresses that EC2 should not list. Belongs to the loop.
 
     Args:
-        ledger: its pool is filled, and the addresses of open steps are marked as going back to EC2.
+        ledger: its pool is filled, and the addresses in question are marked as going back to EC2.
     """
 
     def __init__(self, ledger: Ledger, provisioner: Provisioner) -> None:
         self._ledger = ledger
         self._provisioner = provisioner
         self._steps = ledger.open_steps()
+        named = {address for step in self._steps for address in step.addresses}
+        self._late = {each.address for each in ledger.pool.addresses() if each.state is AddressState.RELEASING} - named
 
     def begin(self) -> None:
         """Close ENIs for pods that may be on their way out; before the first request."""
@@ -39,20 +43,28 @@ class UnfinishedSteps:
                 pool.set_eni_state(step.eni_id, EniState.DETACHING)
 
     async def finish(self) -> None:
-        """Ask EC2 again for what was being given back, and close every step."""
-        for step in self._steps:
-            try:
-                await self._give_back(step)
-            except CloudError as err:
-                _log.warning("%s of %s by an earlier run is not repeated: %s", step.operation, step.eni_id, err)
-            self._ledger.fail(step.token, step.operation, eni_id=step.eni_id, error=_ERROR)
+        """Ask EC2 again for all of it, and close every step; one that EC2 does not answer holds up no other."""
+        late = (self._give_back_late(eni_id) for eni_id in self._ledger.pool.eni_ids())
+        await asyncio.gather(*map(self._finish_step, self._steps), *late)
+
+    async def _finish_step(self, step: Ec2Intent) -> None:
+        try:
+            await self._give_back(step)
+        except CloudError as err:
+            _log.warning("%s of %s by an earlier run is not finished: %s", step.operation, step.eni_id, err)
+        self._ledger.fail(step.token, step.operation, eni_id=step.eni_id, error=_ERROR)
+
+    async def _give_back_late(self, eni_id: str) -> None:
+        addresses = tuple(each for each in self._ledger.pool.addresses_of(eni_id) if each in self._late)
+        if addresses:
+            await self._provisioner.unassign(UnassignAddresses(eni_id, addresses), in_doubt=True)
 
     async def _give_back(self, step: Ec2Intent) -> None:
         leaving = self._leaving(step)
         if self._ledger.pool.eni_state(step.eni_id) is EniState.DETACHING:
-            await self._provisioner.release(ReleaseEni(step.eni_id, leaving))
+            await self._provisioner.release(ReleaseEni(step.eni_id, leaving), in_doubt=True)
         elif leaving:
-            await self._provisioner.unassign(UnassignAddresses(step.eni_id, leaving))
+            await self._provisioner.unassign(UnassignAddresses(step.eni_id, leaving), in_doubt=True)
 
     def _leaving(self, step: Ec2Intent) -> tuple[IPv4Address, ...]:
         pool = self._ledger.pool

@@ -151,7 +151,7 @@ class Compaction:
             yield (record,) if record is not None else ()
         for address in given_back:
             eni_id = self._state.given_back.get(address)
-            yield () if eni_id is None else (_taken_back(eni_id, address),)
+            yield () if eni_id is None else (taken_back(eni_id, address),)
 
     def _describe_add(self, key: SandboxKey) -> tuple[Record, ...]:
         add = self._state.adds.get(key)
@@ -173,7 +173,8 @@ class Compaction:
         return () if token is None else (Ec2Outcome(token, Ec2Operation.CREATE, done=True, eni_id=name),)
 
 
-def _taken_back(eni_id: str, address: IPv4Address) -> Ec2Outcome:
+def taken_back(eni_id: str, address: IPv4Address) -> Ec2Outcome:
+    """Return the record that EC2 has taken an address back."""
     return Ec2Outcome("", Ec2Operation.UNASSIGN, done=True, eni_id=eni_id, addresses=(address,))
 
 

@@ -18,7 +18,7 @@ same. Two of three decide where that is safe; what only one of them knows is qua
 | no | yes | without a name | quarantined: a pod of unknown owner |
 | no | no | alias names a sandbox | the pod keeps it, quarantined |
 | no | yes | no | free; with records missing, or an earlier doubt: quarantined for one cooldown |
-| given back | yes | no | quarantined for one cooldown: EC2's answer may be older than our giving back |
+| given back | yes | no | given back once more: EC2's description may be older than our giving back, its answer is not |
 
 The alias is the identity of a link, its host route the address that it serves; a name alone counts only for links
 without an alias, which the reference made. A link that nothing claims and that serves no address is what a DEL left
@@ -54,7 +54,7 @@ class Reconciliation:
         coolings: cooldowns that run on or start now; disjoint from the allocations.
         quarantines: complete; a quarantine that is not listed is over.
         resolved: addresses whose recorded quarantine is over.
-        releasing: addresses that EC2 still lists although it may have been asked to take them: ask again.
+        releasing: addresses that EC2 still lists although it was, or may have been, asked to take them: ask again.
         remove_links: links to remove, with the sandbox that they belong to.
         remove_rules: addresses whose rules and host routes must go; before anything is handed out.
         notes: a sentence for each decision that was not plain agreement.
@@ -289,8 +289,8 @@ class _Work:
         """Addresses without an owner are free, unless they may have had one a moment ago."""
         for address in sorted(self.places.keys() - self.holdings.keys() - self.coolings.keys()):
             old = self._recorded_quarantines.get(address)
-            is_sure = old is None and self.recorded.is_whole and address not in self.recorded.given_back
-            if address in self.quarantines or is_sure:
+            is_sure = old is None and self.recorded.is_whole
+            if address in self.quarantines or address in self.recorded.given_back or is_sure:
                 continue
             is_waiting = old is not None and old.reason is QuarantineReason.UNKNOWN_PAST
             since = old.since if old is not None and is_waiting else self.now
@@ -324,7 +324,7 @@ class _Work:
             coolings=tuple(self.coolings.values()),
             quarantines=tuple(self.quarantines.values()),
             resolved=tuple(q.address for q in self.recorded.quarantines if q.address not in self.quarantines),
-            releasing=tuple(sorted(self.recorded.releasing & self.places.keys() - busy)),
+            releasing=tuple(sorted((self.recorded.releasing | self.recorded.given_back) & self.places.keys() - busy)),
             remove_links=tuple(self.remove_links),
             remove_rules=tuple(sorted(self.kernel.ruled - wanted)),
             notes=tuple(self.notes),

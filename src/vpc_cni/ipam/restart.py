@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from vpc_cni.ipam.journal_state import JournalState
+from vpc_cni.ipam.journal_state import JournalState, taken_back
 from vpc_cni.ipam.reconcile import Holding, Reconciliation
 from vpc_cni.ipam.records import (
     AddCommitted,
@@ -20,10 +20,13 @@ def records_after_restart(outcome: Reconciliation, state: JournalState) -> Itera
     """Yield a whole journal for what a restart has found. Pure.
 
     Args:
-        state: the journal before: EC2 steps and loose ENIs are carried over, for the caller to finish.
+        state: the journal before: EC2 steps, loose ENIs and what was given back are carried over, for the caller to
+            finish.
     """
     yield CheckpointWritten(state.previous_checkpoint_digest)
     yield CheckpointWritten(state.checkpoint_digest)
+    for address, eni_id in state.given_back.items():  # first: whoever holds one of them by now overrules it
+        yield taken_back(eni_id, address)
     for holding in outcome.holdings:
         yield AddIntent.of(holding.allocation, holding.link.name)
         yield _committed(holding, state)

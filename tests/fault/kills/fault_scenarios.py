@@ -185,7 +185,7 @@ def pool_gives_addresses_back(stage: Stage, step: Step) -> None:
     stage.agent.start(crash_at=step, **ONE_ADDRESS)
     stage.await_death()
     stage.run(**ONE_ADDRESS)
-    stage.add(Sandbox.create("web-1"))
+    stage.add_together(6)
     stage.settle()
 
 

@@ -39,6 +39,13 @@ class Stage:
         chosen = sandbox or Sandbox.create("web-0")
         return self.finish_add(chosen, self.begin_add(chosen))
 
+    def add_together(self, count: int) -> None:
+        """Start several pods at once."""
+        sandboxes = [Sandbox.create(f"burst-{number}") for number in range(count)]
+        pending = [(sandbox, self.begin_add(sandbox)) for sandbox in sandboxes]
+        for sandbox, adding in pending:
+            self.finish_add(sandbox, adding)
+
     def finish_add(self, sandbox: Sandbox, pending: "Future[IPv4Address]") -> Sandbox:
         """Wait for an ADD's result and note it."""
         self.book.enter(sandbox, pending.result())

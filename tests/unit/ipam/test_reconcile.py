@@ -220,7 +220,8 @@ class TestTheRest:
     def test_late_answer_of_ec2_does_not_make_a_returned_address_free(self) -> None:
         state = fold((Ec2Outcome("t", Ec2Operation.UNASSIGN, done=True, eni_id="eni-1", addresses=(IP,)),))
         outcome = judge(recorded_in_journal(state, is_whole=True), ruled=())
-        assert reasons(outcome) == {IP: QuarantineReason.UNKNOWN_PAST}
+        assert (outcome.releasing, outcome.quarantines) == ((IP,), ())
+        assert fold(tuple(records_after_restart(outcome, state))).given_back == {IP: "eni-1"}
 
     def test_release_that_ec2_may_not_have_done_is_repeated(self) -> None:
         recorded = Recorded((claim(),), releasing=frozenset({IP, IP2, IPv4Address("10.0.9.9")}))

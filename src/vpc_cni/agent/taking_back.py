@@ -1,0 +1,89 @@
+"""Lets EC2 take addresses and interfaces back, and knows afterwards whether it has.
+
+EC2's descriptions lag behind its changes: what they say right after a lost answer may be what was true before it. So
+nothing is read back here. A request whose outcome is not known is repeated until EC2 answers; the answer of a change is
+never late, and that what was to go is not there (any more) is an answer too.
+"""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address
+from typing import Any
+
+from vpc_cni.ec2 import Ec2Client, is_outcome_unknown
+from vpc_cni.errors import CloudError, NotFoundError
+from vpc_cni.model import Eni
+
+_log = logging.getLogger(__name__)
+
+_REPEAT_SECONDS = 5.0
+# UnassignPrivateIpAddresses: "Some networkInterface address(es) are not assigned"; all or nothing was done.
+_NOT_ASSIGNED = "InvalidParameterValue"
+# DetachNetworkInterface, while an earlier request is being carried out.
+_DETACHING = "IncorrectState"
+
+
+class TakingBack:
+    """Asks EC2 for as long as it takes. The caller keeps what is in question away from pods meanwhile.
+
+    Args:
+        in_thread: runs a blocking EC2 call in a worker thread.
+    """
+
+    def __init__(self, client: Ec2Client, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]]) -> None:
+        self._client = client
+        self._in_thread = in_thread
+
+    async def unassign(self, eni_id: str, addresses: tuple[IPv4Address, ...], *, in_doubt: bool = False) -> None:
+        """Have addresses taken from an interface; when this returns, none of them is on it.
+
+        Args:
+            in_doubt: an earlier request for the same may be on its way, or done.
+
+        Raises:
+            CloudError: EC2 refused, and has all of them still.
+        """
+        ask = functools.partial(self._client.unassign_private_ip_addresses, eni_id=eni_id, addresses=addresses)
+        refusal = await self._ask(ask, in_doubt=in_doubt, done=(_NOT_ASSIGNED,))
+        if refusal and len(addresses) > 1:  # some are there and some are not: which ones only asking for each tells
+            for address in addresses:
+                await self.unassign(eni_id, (address,), in_doubt=True)
+
+    async def detach(self, eni: Eni, *, in_doubt: bool = False) -> None:
+        """Have an interface detached; when this returns, EC2 is doing it or has done it.
+
+        Args:
+            in_doubt: as for ``unassign``.
+
+        Raises:
+            CloudError: EC2 refused: the interface stays attached.
+        """
+        await self._ask(functools.partial(self._detach, eni), in_doubt=in_doubt, done=(_DETACHING,))
+
+    def _detach(self, eni: Eni) -> None:
+        attachment_id = eni.attachment_id
+        if not attachment_id:
+            described = self._client.describe_network_interfaces(ids=[eni.eni_id])
+            attachment_id = next((each.attachment.attachment_id for each in described if each.attachment), "")
+        if attachment_id:
+            self._client.detach_network_interface(attachment_id=attachment_id)
+
+    async def _ask(self, call: Callable[[], None], *, in_doubt: bool, done: tuple[str, ...]) -> bool:
+        """Ask until the outcome is certain; return whether EC2 refused because it was done already."""
+        while True:
+            try:
+                await self._in_thread(call)
+            except NotFoundError:
+                return False  # the interface is gone, and everything with it
+            except CloudError as err:
+                if err.code in done:
+                    return True
+                in_doubt = in_doubt or is_outcome_unknown(err)
+                if not in_doubt:
+                    raise
+                _log.warning("asking again in %.0f s, since what EC2 did is not known: %s", _REPEAT_SECONDS, err)
+                await asyncio.sleep(_REPEAT_SECONDS)
+            else:
+                return False
