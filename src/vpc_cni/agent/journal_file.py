@@ -6,6 +6,7 @@ agent's lock).
 """
 
 import dataclasses
+import errno
 import logging
 import os
 from collections.abc import Iterable
@@ -48,6 +49,8 @@ class JournalFile:
         self._compaction: Compaction | None = None
         self._new_fd = -1
         self.state = JournalState()
+        self.problem = ""
+        """Why the last record could not be written; empty when it could."""
 
     def open(self) -> JournalRead:
         """Read what is there. The file stays as it is until :meth:`replace`; nothing is appended before.
@@ -97,19 +100,35 @@ class JournalFile:
         Raises:
             HostError: the file system refuses, for example because it is full.
         """
-        self.state.apply(record)
         data = encode_record(record)
         try:
-            os.write(self._fd, data)
+            _write_whole(self._fd, data, self._size)
             if self._new_fd >= 0:
-                os.write(self._new_fd, data)
+                self._append_to_new(data)
         except OSError as err:
+            self.problem = f"journal {self._path} cannot be written: {err.strerror}"
             raise HostError(
-                f"journal {self._path} cannot be written: {err.strerror}",
+                self.problem,
                 hint="free space on the tmpfs below /run; pods cannot start or stop safely without the journal",
                 retryable=True,
             ) from err
+        self.problem = ""
         self._size += len(data)
+        self.state.apply(record)
+
+    def _append_to_new(self, data: bytes) -> None:
+        """Write to the compacted file as well; one that cannot take it is given up, the present one goes on."""
+        try:
+            _write_whole(self._new_fd, data, os.fstat(self._new_fd).st_size)
+        except OSError as err:
+            _log.warning("compaction of the journal is given up: %s", err)
+            self._abandon_compaction()
+
+    def _abandon_compaction(self) -> None:
+        os.close(self._new_fd)
+        self._new_fd = -1
+        self._compaction = None
+        self._staged.unlink(missing_ok=True)
 
     def wants_compaction(self) -> bool:
         """Whether the file has grown far beyond what it says. O(1)."""
@@ -126,7 +145,11 @@ class JournalFile:
         assert self._compaction is not None  # noqa: S101 - set just now
         data = self._compaction.next_slice(_SLICE_FACTS)
         if data:
-            os.write(self._new_fd, data)
+            try:
+                _write_whole(self._new_fd, data, os.fstat(self._new_fd).st_size)
+            except OSError:
+                self._abandon_compaction()
+                raise
             return True
         self._finish_compaction()
         return False
@@ -155,3 +178,22 @@ class JournalFile:
             if fd >= 0:
                 os.close(fd)
         self._fd = self._new_fd = -1
+
+
+def _write_whole(fd: int, data: bytes, end: int) -> None:
+    """Append ``data`` whole or not at all: a part of a record would make all that follows unreadable.
+
+    Args:
+        end: size of the file before.
+
+    Raises:
+        OSError: the file is as it was.
+    """
+    try:
+        written = os.write(fd, data)
+    except OSError:
+        os.ftruncate(fd, end)
+        raise
+    if written != len(data):
+        os.ftruncate(fd, end)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -72,11 +72,14 @@ class Ledger:
 
     def release(self, key: SandboxKey, now: float) -> Cooling | None:
         """End an allocation and start its cooldown; None when there is none."""
-        cooling = self.pool.release(key, now)
+        cooling = self.pool.cooling_after(key, now)
+        if cooling is None:
+            return None
+        # Written first: a DEL that could not be written fails, and the runtime's next try finds the pod as it was.
+        self.note(Released.of(cooling))
+        self.pool.release(key, now)
         self._assigned_at.pop(key, None)
-        if cooling is not None:
-            self.note(Released.of(cooling))
-            self._on_change()
+        self._on_change()
         return cooling
 
     def link_gone(self, key: SandboxKey) -> None:

@@ -104,6 +104,10 @@ class PodWirer:
         with RouteSocket.from_fd(netlink_fd) as pod:
             return check_pod(wiring, host=self._host, pod=pod)
 
+    def is_reaping(self, key: SandboxKey) -> bool:
+        """Whether the reaper still has a link of this sandbox."""
+        return key in self._reaping.values()
+
     def take_gone(self, ifindexes: Sequence[int]) -> Iterator[SandboxKey]:
         """Translate the reaper's report: the sandboxes whose links no longer exist."""
         for ifindex in ifindexes:

@@ -86,12 +86,22 @@ class Pool:
         Returns:
             None when the key holds nothing: a repeated or late DEL, which is a success.
         """
-        allocation = self._by_key.pop(key, None)
+        cooling = self.cooling_after(key, now, link_gone=link_gone)
+        if cooling is not None:
+            del self._by_key[key]
+            self._put(self._entries[cooling.address], cooling)
+        return cooling
+
+    def cooling_after(self, key: SandboxKey, now: float, *, link_gone: bool = False) -> Cooling | None:
+        """Return what ``release`` would make, without making it: so that it can be written down first."""
+        allocation = self._by_key.get(key)
         if allocation is None:
             return None
-        cooling = Cooling(key, allocation.address, allocation.eni_id, now + self._cooldown_seconds, link_gone)
-        self._put(self._entries[allocation.address], cooling)
-        return cooling
+        return Cooling(key, allocation.address, allocation.eni_id, now + self._cooldown_seconds, link_gone)
+
+    def awaiting_link(self, key: SandboxKey) -> tuple[IPv4Address, ...]:
+        """Return the addresses that ``key`` has released and whose link is not confirmed gone, ascending."""
+        return tuple(sorted(self._links_awaited.get(key, ())))
 
     def abandon(self, key: SandboxKey) -> bool:
         """Undo ``assign`` for a key whose address no packet has ever seen: no cooldown. O(log n).
