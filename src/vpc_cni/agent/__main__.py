@@ -29,6 +29,7 @@ def main() -> int:
     try:
         return asyncio.run(run_agent(settings, os.environ))
     except VpcCniError as err:
+        logging.getLogger(__name__).critical("the agent ends: %s", err)
         print(f"vpc-cni agent: {err}", file=sys.stderr)  # noqa: T201 - the last word, for whoever reads the pod's log
         return 1
 

@@ -16,7 +16,7 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +26,7 @@ from vpc_cni.agent.background import Background
 from vpc_cni.agent.checkpoint_file import CheckpointFile
 from vpc_cni.agent.clock import boottime, unix_ns
 from vpc_cni.agent.conflist import ConflistOptions, render_conflist, write_conflist
-from vpc_cni.agent.discovery import AttachedEnis, NodeIdentity, read_enis, read_node
+from vpc_cni.agent.discovery import AttachedEnis, NodeIdentity, known_enis, read_enis, read_node
 from vpc_cni.agent.errors_seen import ErrorsSeen
 from vpc_cni.agent.faces import Pages
 from vpc_cni.agent.growth import Grower
@@ -48,8 +48,9 @@ from vpc_cni.agent.steps import Step, crash_at
 from vpc_cni.agent.unfinished import UnfinishedSteps
 from vpc_cni.agent.waiting import WaitingLane
 from vpc_cni.ec2 import Ec2Client, InstanceIdentity, MetadataClient, Timing, connect_ec2, connect_metadata
-from vpc_cni.errors import CloudError, HostError, VpcCniError
-from vpc_cni.ipam import Conditions, Pool, Targets
+from vpc_cni.errors import CallerError, CloudError, ConfigurationError, HostError, VpcCniError
+from vpc_cni.ipam import Conditions, EniState, Pool, Targets
+from vpc_cni.ipam.journal import JournalRead
 from vpc_cni.model import Eni
 from vpc_cni.rpc.cni import parse_request
 from vpc_cni.rpc.marker import MAX_WAIT_SECONDS, remove_marker, write_marker
@@ -62,6 +63,7 @@ _log = logging.getLogger(__name__)
 _EC2_THREADS = 6
 _STOP_GRACE_SECONDS = 2.0
 _IDENTITY_RETRY_SECONDS = 1.0
+_REPLAY_RETRY_SECONDS = 1.0
 # After a failed growth an ADD waits as long as a DEL of now would need to yield an address, and a little more.
 _PATIENCE_MARGIN_SECONDS = 10.0
 
@@ -135,6 +137,7 @@ class Agent:
         self._network: HostNetwork | None = None
         self._checkpoint: CheckpointFile | None = None
         self._serving: Serving | None = None
+        self._reconciler: Reconciler | None = None
 
     # -- start ----------------------------------------------------------------------------------------------------
 
@@ -162,10 +165,16 @@ class Agent:
             rng=self._rng,
             on_gone=on_loop(self._loop, self._links_gone),
             on_repair=lambda repair: self._metrics.drift_repairs.labels(repair.kind).inc(),
+            on_eni_link_gone=self._eni_link_gone,
         )
         self._network = network
-        usable = await self._set_up_links(network, attached, node)
-        restorer, ledger, wirer = self._restore(network, usable)
+        journal = JournalFile(self._settings.host.run_dir / "journal", read_boot_id())
+        read = journal.open()
+        self._journal = journal
+        self._health.checks.append(lambda: journal.problem)
+        ours = attached.managed if attached.is_ec2_word else known_enis(attached.managed, journal.state)
+        usable = await self._set_up_links(network, ours, node)
+        restorer, ledger, wirer = self._restore(network, journal, read, usable)
         provisioner = self._build_provisioner(client, ledger, network, node)
         unfinished = UnfinishedSteps(ledger, provisioner)
         unfinished.begin()
@@ -185,6 +194,7 @@ class Agent:
             errors=self._errors,
             clock=boottime,
         )
+        self._reconciler = reconciler
         self._start_background(
             client=client,
             node=node,
@@ -202,7 +212,7 @@ class Agent:
             try:
                 return await self._in_thread(metadata.identity)
             except CloudError as err:
-                self._health.reasons = (f"instance metadata: {err.message}",)
+                self._health.phase = f"waiting for instance metadata: {err.message}"
                 self._errors.add(err.operation, err)
                 _log.warning("waiting for instance metadata: %s", err)
                 await asyncio.sleep(_IDENTITY_RETRY_SECONDS)
@@ -219,13 +229,14 @@ class Agent:
         ).client
 
     def _see(self, attached: AttachedEnis) -> None:
-        """Remember the ENIs that only take places."""
-        self._unmanaged = attached.unmanaged
-        self._pages.unmanaged_enis = len(attached.unmanaged)
+        """Remember the ENIs that only take places; metadata alone does not know them."""
+        if attached.is_ec2_word:
+            self._unmanaged = attached.unmanaged
+            self._pages.unmanaged_enis = len(attached.unmanaged)
 
-    async def _set_up_links(self, network: HostNetwork, attached: AttachedEnis, node: NodeIdentity) -> list[Eni]:
+    async def _set_up_links(self, network: HostNetwork, enis: Sequence[Eni], node: NodeIdentity) -> list[Eni]:
         """Configure the host and every ENI; return those whose links work. The primary one must."""
-        primary, *secondary = attached.managed
+        primary, *secondary = enis
         await network.set_up_primary(primary, node.vpc_cidrs)
         outcomes = await asyncio.gather(*(network.set_up(eni) for eni in secondary), return_exceptions=True)
         usable = [primary]
@@ -239,11 +250,11 @@ class Agent:
                 raise outcome
         return usable
 
-    def _restore(self, network: HostNetwork, enis: Sequence[Eni]) -> tuple[Restorer, Ledger, PodWirer]:
-        host = self._settings.host
-        journal = JournalFile(host.run_dir / "journal", read_boot_id())
-        read = journal.open()
-        checkpoint = CheckpointFile(host.backing_store, journal, self._pool.allocations, reach=self._reach)
+    def _restore(
+        self, network: HostNetwork, journal: JournalFile, read: JournalRead, enis: Sequence[Eni]
+    ) -> tuple[Restorer, Ledger, PodWirer]:
+        backing_store = self._settings.host.backing_store
+        checkpoint = CheckpointFile(backing_store, journal, self._pool.allocations, reach=self._reach)
         ledger = Ledger(self._pool, journal, reach=self._reach, on_change=checkpoint.mark_changed)
         wirer = PodWirer(network.pods, network.socket, find_eni=self._pool.eni, reach=self._reach)
         restorer = Restorer(
@@ -259,7 +270,7 @@ class Agent:
         )
         restorer.restore(read, enis, boottime())
         checkpoint.mark_changed()
-        self._journal, self._checkpoint = journal, checkpoint
+        self._checkpoint = checkpoint
         return restorer, ledger, wirer
 
     def _build_provisioner(
@@ -350,7 +361,7 @@ class Agent:
         self._serving = Serving(pods, grower, server, spool)
         remove_marker(host.run_dir)
         write_conflist(host.conflist_dir, render_conflist(_conflist_options(self._settings)))
-        self._health.reasons = ()
+        self._health.phase = ""
 
     def _refused(self, error: Exception) -> None:
         self._metrics.errors.labels("refusedRequest").inc()
@@ -366,9 +377,14 @@ class Agent:
                 try:
                     key = parse_request(recorded.request).key
                     pods.delete_recorded(key, (recorded.request.released_at_ms or 0) / 1000)
+                except (CallerError, ConfigurationError) as err:
+                    self._errors.add("replay spool", err)
+                    _log.error("recorded DEL %s is no request and is dropped: %s", recorded.path, err)
                 except VpcCniError as err:
                     self._errors.add("replay spool", err)
-                    _log.error("recorded DEL %s cannot be replayed and is dropped: %s", recorded.path, err)
+                    _log.warning("recorded DEL %s is kept and tried again: %s", recorded.path, err)
+                    self._loop.call_later(_REPLAY_RETRY_SECONDS, self._replay, pods, directory)
+                    return
             self._reach(Step.SPOOL_REPLAYED)
             recorded.remove()
 
@@ -418,6 +434,17 @@ class Agent:
                 self._network.set_vpc_cidrs(cidrs)
         self._addresses_came()
 
+    def _eni_link_gone(self, eni_id: str) -> None:
+        """Close an ENI to new pods until its link is back; the primary one's loss is for the readiness page."""
+        _log.warning("the link of %s has left the node", eni_id)
+        eni = self._pool.eni(eni_id)
+        if eni is None or eni.is_primary:
+            return
+        if self._pool.eni_state(eni_id) is EniState.READY:
+            self._pool.set_eni_state(eni_id, EniState.DRAINING)
+        if self._reconciler is not None:
+            self._background.spawn(self._reconciler.open_closed(), "set up a link again")
+
     def _addresses_came(self) -> None:
         if self._serving is not None:
             self._serving.pods.serve_waiters()
@@ -433,11 +460,12 @@ class Agent:
     async def stop(self) -> None:
         """Leave the node as it is and hand over to a successor. Takes less than 5 s."""
         self._stop.set()
-        self._health.reasons = ("stopping",)
+        self._health.phase = "stopping"
         self._timing.stopping.set()
         if self._serving is not None:
             # The marker first: a plugin that finds the socket gone must already know that it is worth waiting.
-            write_marker(self._settings.host.run_dir, until=boottime() + MAX_WAIT_SECONDS)
+            with _logged("announce the restart"):
+                write_marker(self._settings.host.run_dir, until=boottime() + MAX_WAIT_SECONDS)
             self._reach(Step.STOP_ANNOUNCED)
             self._lane.abort_all()
             await self._serving.server.close(_STOP_GRACE_SECONDS)
@@ -445,10 +473,11 @@ class Agent:
             await self._serving.grower.stop()
         await self._background.stop()
         if self._serving is not None and self._checkpoint is not None:
-            with contextlib.suppress(OSError):
+            with _logged("write the checkpoint"):
                 await self._checkpoint.write()
         if self._network is not None:
-            self._network.close()
+            with _logged("let go of the data plane"):
+                self._network.close()
             await asyncio.sleep(0)  # takes the reaper's last report, while there is a journal to note it in
         self._serving = None
         if self._journal is not None:
@@ -457,6 +486,15 @@ class Agent:
             await self._loop.run_in_executor(None, face.close)
         self._executor.shutdown(wait=False, cancel_futures=True)
         _log.info("stopped; links, rules and address translation stay as they are")
+
+
+@contextlib.contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Go on with the stop whatever fails: what comes after matters as much."""
+    try:
+        yield
+    except (OSError, VpcCniError) as err:
+        _log.error("while stopping: cannot %s: %s", what, err)
 
 
 def _lock(run_dir: Path) -> int:

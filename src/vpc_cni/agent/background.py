@@ -8,7 +8,7 @@ import functools
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from vpc_cni.agent.discovery import AttachedEnis, NodeIdentity
 from vpc_cni.agent.errors_seen import ErrorsSeen
@@ -19,14 +19,16 @@ from vpc_cni.agent.metrics import AgentMetrics
 from vpc_cni.agent.reconciler import Reconciler
 from vpc_cni.agent.steps import Reach, Step
 from vpc_cni.ec2 import Ec2Client
-from vpc_cni.errors import CloudError
+from vpc_cni.errors import VpcCniError
 
 _log = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 0.5
 _COMPACTION_LOOK_SECONDS = 1.0
+_COMPACTION_RETRY_SECONDS = 30.0
 _LEAK_JITTER_SECONDS = 300.0
 
+T = TypeVar("T")
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
@@ -58,6 +60,19 @@ class Background:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _round(self, what: str, work: Awaitable[T]) -> T | None:
+        """Run one round of a loop; whatever fails ends this round only, and is seen."""
+        try:
+            return await work
+        except Exception as err:
+            self._metrics.errors.labels("backgroundTask").inc()
+            self._errors.add(what, err)
+            if isinstance(err, VpcCniError):
+                _log.warning("%s: %s", what, err)
+            else:
+                _log.exception("%s failed: a bug", what)
+            return None
+
     async def beat(self, health: Health) -> None:
         """Show that the loop turns."""
         while True:
@@ -69,8 +84,11 @@ class Background:
         while True:
             if not journal.wants_compaction():
                 await asyncio.sleep(_COMPACTION_LOOK_SECONDS)
-            elif journal.compact_slice(clock()):
-                reach(Step.COMPACTION_BEGUN)
+                continue
+            more = await self._round("compact the journal", _slice(journal, clock()))
+            if more is None:  # it failed: the present file goes on
+                await asyncio.sleep(_COMPACTION_RETRY_SECONDS)
+            elif more:
                 await asyncio.sleep(0)
             else:
                 reach(Step.JOURNAL_COMPACTED)
@@ -86,9 +104,9 @@ class Background:
         """Compare with EC2 each period, a little spread so that nodes do not ask in step."""
         while True:
             await asyncio.sleep(period_seconds * (0.9 + self._rng.random() / 5))
-            seen = await reconciler.run_once(provisioning=provisioning)
+            seen = await self._round("compare with EC2", reconciler.run_once(provisioning=provisioning))
             if seen is not None:
-                await after(seen)
+                await self._round("follow the VPC", after(seen))
 
     async def clean_leaks(
         self, client: Ec2Client, node: NodeIdentity, *, cluster_name: str, period_seconds: float, in_thread: InThread
@@ -103,9 +121,9 @@ class Background:
         )
         while True:
             await asyncio.sleep(self._rng.random() * min(_LEAK_JITTER_SECONDS, period_seconds))
-            try:
-                await in_thread(look)
-            except CloudError as err:
-                self._errors.add(err.operation, err)
-                _log.warning("leaked ENIs cannot be looked for: %s", err)
+            await self._round("look for leaked ENIs", in_thread(look))
             await asyncio.sleep(period_seconds)
+
+
+async def _slice(journal: JournalFile, now: float) -> bool:
+    return journal.compact_slice(now)

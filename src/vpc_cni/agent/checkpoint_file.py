@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vpc_cni.agent.journal_file import JournalFile
 from vpc_cni.agent.steps import Reach, Step
-from vpc_cni.errors import HostError
+from vpc_cni.errors import HostError, VpcCniError
 from vpc_cni.ipam.checkpoint import digest, encode_checkpoint
 from vpc_cni.ipam.records import CheckpointWritten
 from vpc_cni.model import Allocation
@@ -68,7 +68,7 @@ class CheckpointFile:
             self._changed.clear()
             try:
                 await self.write()
-            except OSError as err:
+            except (OSError, VpcCniError) as err:
                 _log.error("checkpoint %s cannot be written: %s", self._path, err)
                 self._changed.set()
                 await asyncio.sleep(_RETRY_SECONDS)

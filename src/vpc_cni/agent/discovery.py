@@ -14,6 +14,7 @@ from ipaddress import IPv4Network
 from vpc_cni.ec2 import Ec2Client, InstanceIdentity, MetadataClient, NetworkInterface
 from vpc_cni.errors import CloudError, ConfigurationError
 from vpc_cni.ipam import InstanceLimits, find_limits
+from vpc_cni.ipam.journal_state import JournalState
 from vpc_cni.ipam.limits import NetworkCard
 from vpc_cni.ipam.ownership import Management, classify_eni
 from vpc_cni.model import Eni
@@ -113,6 +114,15 @@ def read_enis(
         _log.warning("ENIs are taken from instance metadata, which lags behind: %s", err)
         return AttachedEnis(from_metadata, problem=err)
     return _merge(from_metadata, described, instance.instance_id, manage_untagged=manage_untagged)
+
+
+def known_enis(enis: Iterable[Eni], state: JournalState) -> tuple[Eni, ...]:
+    """Return those ENIs of metadata that are surely ours: the primary one, and those whose addresses we used. Pure.
+
+    Without EC2 nobody knows the tags that forbid an interface to us.
+    """
+    used = {add.intent.eni_id for add in state.adds.values()} | {each.eni_id for each in state.coolings.values()}
+    return tuple(eni for eni in enis if eni.is_primary or eni.eni_id in used)
 
 
 def _describe(client: Ec2Client, instance_id: str) -> dict[str, NetworkInterface]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from vpc_cni.agent.errors_seen import ErrorsSeen
 from vpc_cni.agent.ledger import Ledger
 from vpc_cni.agent.metrics import AgentMetrics
-from vpc_cni.agent.provision import GROWTH_ERRORS, Provisioner
+from vpc_cni.agent.provision import Provisioner
 from vpc_cni.agent.waiting import WaitingLane
 from vpc_cni.ec2 import shortage_of
 from vpc_cni.errors import CloudError, Shortage, VpcCniError
@@ -22,9 +22,11 @@ from vpc_cni.ipam import (
     AssignAddresses,
     Conditions,
     CreateEni,
+    EniState,
     InstanceLimits,
     Pause,
     PoolPlan,
+    ReleaseEni,
     Targets,
     UnassignAddresses,
     plan_pool,
@@ -133,6 +135,8 @@ class Grower:
         self._replan_handle: asyncio.Handle | None = None
         self._replan_is_urgent = False
         self._started = False
+        self.on_action_ended: Callable[[], None] = lambda: None
+        """Called on the loop after each action: addresses may be free again."""
         self.plan: PoolPlan | None = None
         """The last plan, for status."""
 
@@ -235,10 +239,10 @@ class Grower:
                 work = self._grow("increaseDatastorePool", subnet_id, provisioner.assign(action, growth))
             case UnassignAddresses():
                 provisioner.begin_unassign(action)
-                work = self._shrink(provisioner.unassign(action))
+                work = self._shrink(action, provisioner.unassign(action))
             case _:
                 provisioner.begin_release(action)
-                work = self._shrink(provisioner.release(action))
+                work = self._shrink(action, provisioner.release(action))
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._action_ended)
@@ -247,26 +251,37 @@ class Grower:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("pool action failed: a bug", exc_info=task.exception())
+        self.on_action_ended()
         self.nudge()
 
     async def _grow(self, site: str, subnet_id: str, work: Coroutine[None, None, None]) -> None:
         with self._metrics.in_progress.labels(site).track_inprogress():
             try:
                 await work
-            except GROWTH_ERRORS as err:
+            except VpcCniError as err:
                 self._refused(subnet_id, err)
             else:
                 self._refusals.clear(subnet_id)
                 self._lane.growth_recovered()
 
-    async def _shrink(self, work: Coroutine[None, None, None]) -> None:
+    async def _shrink(self, action: UnassignAddresses | ReleaseEni, work: Coroutine[None, None, None]) -> None:
         with self._metrics.in_progress.labels("decreaseDatastorePool").track_inprogress():
             try:
                 await work
-            except GROWTH_ERRORS as err:
+            except VpcCniError as err:
+                if not isinstance(err, CloudError):  # EC2's refusals are settled where EC2 was asked
+                    self._undo_shrinking(action)
                 self._metrics.errors.labels("decreaseIPPool").inc()
                 self._errors.add(getattr(err, "operation", "shrink"), err)
                 _log.warning("shrinking failed: %s", err)
+
+    def _undo_shrinking(self, action: UnassignAddresses | ReleaseEni) -> None:
+        """Let pods have again what was closed for an action that did not come to ask EC2."""
+        pool = self._ledger.pool
+        if isinstance(action, UnassignAddresses):
+            pool.cancel_release(action.addresses)
+        elif pool.eni_state(action.eni_id) is EniState.DETACHING:
+            pool.set_eni_state(action.eni_id, EniState.READY)
 
     def _refused(self, subnet_id: str, error: VpcCniError) -> None:
         shortage = _shortage_behind(error)

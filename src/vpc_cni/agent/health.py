@@ -19,8 +19,16 @@ class Health:
         self._clock = clock
         self.started_at = clock()
         self._beat_at = self.started_at
-        self.reasons: tuple[str, ...] = ("starting",)
-        """Why ADDs are not served; empty when they are. Replaced as a whole, never changed in place."""
+        self.phase = "starting"
+        """What the process is doing instead of serving; empty while it serves."""
+        self.checks: list[Callable[[], str]] = []
+        """Each says why ADDs cannot be served, or nothing; called from any thread."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why ADDs are not served; empty when they are."""
+        found = (self.phase, *(check() for check in self.checks))
+        return tuple(reason for reason in found if reason)
 
     def beat(self) -> None:
         """Record that the loop still turns."""

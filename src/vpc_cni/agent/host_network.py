@@ -38,6 +38,7 @@ class HostNetwork:
     Args:
         on_gone: called on the reaper's thread with the indexes of deleted links.
         on_repair: called on the loop for each thing that someone removed and that was put back.
+        on_eni_link_gone: called on the loop with the id of an ENI whose link has left the node.
 
     Raises:
         KernelError: netlink or nftables cannot be used.
@@ -51,6 +52,7 @@ class HostNetwork:
         rng: random.Random,
         on_gone: Callable[[Sequence[int]], None],
         on_repair: Callable[[Repair], None],
+        on_eni_link_gone: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self.socket = RouteSocket.open()
@@ -68,8 +70,14 @@ class HostNetwork:
             nftables=EventSocket.open((uapi.NFNLGRP_NFTABLES,), protocol=uapi.NETLINK_NETFILTER),
         )
         self._drift = DriftMonitor(
-            host=self.socket, desired=self._desired, sources=sources, nat=self._nat, on_repair=on_repair
+            host=self.socket,
+            desired=self._desired,
+            sources=sources,
+            nat=self._nat,
+            on_repair=on_repair,
+            on_link_gone=self._link_gone,
         )
+        self._on_eni_link_gone = on_eni_link_gone
         self._reaper.start()
 
     async def set_up_primary(self, primary: Eni, vpc_cidrs: Iterable[IPv4Network]) -> None:
@@ -97,6 +105,13 @@ class HostNetwork:
     def tear_down(self, eni: Eni) -> None:
         """Remove a secondary ENI's routing table. May be repeated."""
         self._node.tear_down_eni(eni, self._links.pop(eni.eni_id, 0))
+
+    def _link_gone(self, ifindex: int) -> None:
+        """A wanted link has left: a pod's ends with its namespace, an ENI's must be set up again when it returns."""
+        for eni_id, index in list(self._links.items()):
+            if index == ifindex:
+                del self._links[eni_id]
+                self._on_eni_link_gone(eni_id)
 
     async def _wait_for_link(self, eni: Eni) -> Link:
         events = EventSocket.open((uapi.RTNLGRP_LINK,))

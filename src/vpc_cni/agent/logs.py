@@ -27,6 +27,9 @@ class JsonFormatter(logging.Formatter):
     """Render a record as one JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
+        cached: str | None = getattr(record, "json_line", None)  # standard output and file get the same line
+        if cached is not None:
+            return cached
         when = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
         line: dict[str, object] = {
             "level": record.levelname.lower(),
@@ -39,7 +42,9 @@ class JsonFormatter(logging.Formatter):
             line.update(fields)
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        text = json.dumps(line, default=str, ensure_ascii=False)
+        record.__dict__["json_line"] = text
+        return text
 
 
 def configure_logging(level: str, target: str) -> None:

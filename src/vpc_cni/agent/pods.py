@@ -72,6 +72,7 @@ class PodNetworks:
         self._wall_ns = wall_ns
         self._reach = reach
         self._timer: asyncio.TimerHandle | None = None
+        grower.on_action_ended = self.serve_waiters
         self._phases_add = {phase: metrics.add_seconds.labels(phase) for phase in ("assign", "wait", "wire", "total")}
         self._phases_del = {phase: metrics.del_seconds.labels(phase) for phase in ("unwire", "total")}
 
@@ -100,8 +101,24 @@ class PodNetworks:
             self._metrics.add_failures.labels(str(int(err.cni_code))).inc()
             _log.error("ADD failed: %s", err, extra={"fields": {"sandbox": str(request.key), "pod": str(request.pod)}})
             raise
-        self._phases_add["total"].observe(self._clock() - started)
+        seconds = self._clock() - started
+        self._phases_add["total"].observe(seconds)
+        allocation = self._ledger.pool.get(request.key)
+        if allocation is not None:
+            self._log_pod("ADD", request.key, allocation, seconds)
         return result
+
+    @staticmethod
+    def _log_pod(verb: str, key: SandboxKey, allocation: Allocation, seconds: float) -> None:
+        """Answer the question of the next morning: who had which address when."""
+        fields = {
+            "pod": str(allocation.pod),
+            "address": str(allocation.address),
+            "eni": allocation.eni_id,
+            "sandbox": key.alias,
+            "ms": round(seconds * 1000, 2),
+        }
+        _log.info(verb, extra={"fields": fields})
 
     async def _add(self, request: CniRequest, descriptors: PassedDescriptors, caller: Caller) -> Result:
         if descriptors.netlink_socket is None or descriptors.namespace is None:
@@ -156,6 +173,7 @@ class PodNetworks:
             )
         except VpcCniError:
             self._release(request.key, self._clock())
+            self.serve_waiters()
             raise
         self._reach(Step.ADD_WIRED)
         self._ledger.commit(allocation, wired)
@@ -170,9 +188,9 @@ class PodNetworks:
         deadline = min(caller.deadline, now + self._options.add_wait_seconds)
         waiter = Waiter(request.key, request.pod, now, deadline, on_progress=caller.progress)
         self._lane.enter(waiter)
+        self.serve_waiters()
         caller.progress("waiting for an address")
         self._grower.nudge()
-        self._arm_timer()
         gone = asyncio.ensure_future(caller.gone())
         try:
             waited: set[asyncio.Future[Any]] = {waiter.ready, gone}
@@ -182,10 +200,12 @@ class PodNetworks:
             return waiter.ready.result()
         finally:
             gone.cancel()
+            # Its reader must leave the loop before the socket closes: a later one of the same number would go unheard.
+            await asyncio.wait({gone})
             self._leave_lane(waiter)
 
     def _leave_lane(self, waiter: Waiter) -> None:
-        """Forget a waiter; what nobody consumed of it must not be lost."""
+        """Forget a waiter, served or not."""
         self._lane.leave(waiter)
         if not waiter.ready.done():
             waiter.ready.cancel()
@@ -232,8 +252,12 @@ class PodNetworks:
         """
         self._metrics.dels.labels(reason).inc()
         self._lane.cancel(key, "its DEL came")
+        started, allocation = self._clock(), self._ledger.pool.get(key)
         with self._timed(self._phases_del["unwire"]):
             found = self._release(key, at)
+        if allocation is not None:
+            self._log_pod("DEL", key, allocation, self._clock() - started)
+        self.serve_waiters()
         self._grower.nudge()
         return found
 
@@ -247,13 +271,21 @@ class PodNetworks:
         wired = self._ledger.wired(key)
         cooling = self._ledger.release(key, at)
         if cooling is None:
-            return False
+            return self._unwire_again(key)
         self._reach(Step.DEL_WRITTEN)
         ifindex = wired.host_ifindex if wired is not None else 0
         if not self._wirer.unwire(key, cooling.address, ifindex):
             self._link_gone(key)
         self._reach(Step.DEL_UNWIRED)
         return True
+
+    def _unwire_again(self, key: SandboxKey) -> bool:
+        """Finish a DEL whose first try was written and then failed in the kernel; False when there is none."""
+        addresses = () if self._wirer.is_reaping(key) else self._ledger.pool.awaiting_link(key)
+        for address in addresses:
+            if not self._wirer.unwire(key, address, 0):
+                self._link_gone(key)
+        return bool(addresses)
 
     def links_gone(self, ifindexes: Sequence[int]) -> None:
         """The reaper has deleted these links: the addresses of their sandboxes may be used again after cooldown."""
@@ -286,6 +318,7 @@ class PodNetworks:
             raise HostError(
                 f"the network of {request.key} is not as it was made: {'; '.join(differences)}",
                 hint="let the runtime re-create the pod",
+                cni_code=CniCode.NOT_AS_CONFIGURED,
             )
         return encode_success()
 
@@ -296,6 +329,7 @@ class PodNetworks:
                 f"the agent does not serve ADDs: {'; '.join(reasons)}",
                 hint="see `vpc-cni node status`",
                 retryable=True,
+                cni_code=CniCode.PLUGIN_NOT_AVAILABLE,
             )
         return encode_success()
 

@@ -42,6 +42,9 @@ OWNER = "amazon-vpc-cni"
 _DETACH_SECONDS = 240.0
 _DETACH_POLL_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
+# An ENI without a working link: closed to pods, to be tried again.
+CLOSED = frozenset((EniState.ATTACHING, EniState.DRAINING))
+
 T = TypeVar("T")
 
 
@@ -170,14 +173,20 @@ class Provisioner:
         Raises:
             KernelError: the link did not appear or could not be configured; the ENI stays closed to pods.
         """
+        pool = self._ledger.pool
         self.in_hand.add(eni.eni_id)
         try:
             await self._links.set_up(eni)
+        except KernelError:
+            # What attaches counts as coming; this does not come by itself, so growth must look elsewhere.
+            if pool.eni_state(eni.eni_id) is EniState.ATTACHING:
+                pool.set_eni_state(eni.eni_id, EniState.DRAINING)
+            raise
         finally:
             self.in_hand.discard(eni.eni_id)
         self._reach(Step.LINK_SET_UP)
-        if self._ledger.pool.eni_state(eni.eni_id) is EniState.ATTACHING:
-            self._ledger.pool.set_eni_state(eni.eni_id, EniState.READY)
+        if pool.eni_state(eni.eni_id) in CLOSED:
+            pool.set_eni_state(eni.eni_id, EniState.READY)
         self._on_addresses()
 
     async def _create_attached(self, action: CreateEni, token: str) -> Eni:
@@ -423,6 +432,3 @@ class Provisioner:
                 _log.error("%s is still attached after %.0f s; clean-up will delete it", eni_id, _DETACH_SECONDS)
                 return
             await asyncio.sleep(delay)
-
-
-GROWTH_ERRORS = (CloudError, KernelError)

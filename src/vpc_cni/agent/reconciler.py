@@ -5,6 +5,7 @@ two looks in a row (``ipam.sync`` knows which answers are too old to tell). Addi
 pods use is never taken away: it stays with its pod, quarantined.
 """
 
+import asyncio
 import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,7 +17,7 @@ from vpc_cni.agent.discovery import AttachedEnis
 from vpc_cni.agent.errors_seen import ErrorsSeen
 from vpc_cni.agent.ledger import Ledger
 from vpc_cni.agent.metrics import AgentMetrics
-from vpc_cni.agent.provision import Provisioner
+from vpc_cni.agent.provision import CLOSED, Provisioner
 from vpc_cni.ec2 import Ec2Client
 from vpc_cni.errors import CloudError, KernelError
 from vpc_cni.ipam import EniState
@@ -82,10 +83,12 @@ class Reconciler:
         believed = self._believe(sync, is_ec2_word=seen.is_ec2_word)
         self._report(believed)
         apply_sync(pool, believed, now)
-        if not self.provisioner.is_creating:  # else it may be the one that is being created right now
+        # Metadata knows no tags: it cannot say which interfaces are ours to use. And while one is being created, it may
+        # be that one.
+        if seen.is_ec2_word and not self.provisioner.is_creating:
             for eni in sync.new_enis:
                 self._take_in(eni)
-        await self._open_closed()
+        await self.open_closed()
         self.review(seen.managed, now)
 
     def _believe(self, sync: PoolSync, *, is_ec2_word: bool) -> PoolSync:
@@ -120,16 +123,22 @@ class Reconciler:
         self._count("eniReconcileAdd", f"{eni.eni_id} was attached by someone else")
         self.ledger.pool.add_eni(eni, self.clock(), state=EniState.ATTACHING)
 
-    async def _open_closed(self) -> None:
-        """Set up the links of ENIs that were just adopted, or whose link did not come in time before."""
+    async def open_closed(self) -> None:
+        """Set up the links of ENIs that were just adopted, whose link did not come in time, or has left."""
         pool = self.ledger.pool
-        for eni in pool.enis():
-            if pool.eni_state(eni.eni_id) is EniState.ATTACHING and eni.eni_id not in self.provisioner.in_hand:
-                try:
-                    await self.provisioner.open_eni(eni)
-                except KernelError as err:
-                    self.errors.add("set up ENI", err)
-                    _log.warning("%s cannot be used yet: %s", eni.eni_id, err)
+        closed = [
+            eni
+            for eni in pool.enis()
+            if pool.eni_state(eni.eni_id) in CLOSED and eni.eni_id not in self.provisioner.in_hand
+        ]
+        await asyncio.gather(*(self._open(eni) for eni in closed))
+
+    async def _open(self, eni: Eni) -> None:
+        try:
+            await self.provisioner.open_eni(eni)
+        except KernelError as err:
+            self.errors.add("set up ENI", err)
+            _log.warning("%s cannot be used yet: %s", eni.eni_id, err)
 
     async def _protect(self, unprotected: Iterable[Eni]) -> None:
         """Finish what a killed run began: an ENI that it attached must go with its instance."""

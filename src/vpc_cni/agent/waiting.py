@@ -99,6 +99,7 @@ class WaitingLane:
             if allocation is None:
                 break
             waiter.ready.set_result(allocation)
+            self.leave(waiter)  # at once: a plan made before the ADD wakes up must not count it as demand
             served += 1
         return served
 

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from vpc_cni.errors import KernelError, VpcCniError
+from vpc_cni.errors import KernelError
 from vpc_cni.netlink import decode, messages, uapi
 from vpc_cni.netlink.objects import Link
 from vpc_cni.netlink.route_socket import RouteSocket
@@ -122,7 +122,7 @@ class Reaper:
                 return
             try:
                 gone = self._reap(batch)
-            except VpcCniError:
+            except Exception:  # the thread must live: without it no address would ever be used again
                 _log.exception("deleting %d pod links failed; they are tried again", len(batch.links))
                 gone = []
             self._settle(batch, gone)

@@ -32,17 +32,18 @@ def test_an_agent_that_starts_is_alive_and_not_ready(health: Health) -> None:
 
 
 def test_an_agent_without_reasons_is_ready(health: Health) -> None:
-    health.reasons = ()
+    health.phase = ""
     assert health.readyz().status == 200
 
 
 def test_every_reason_is_shown(health: Health) -> None:
-    health.reasons = ("instance metadata: timed out", "no ENI")
+    health.phase = "instance metadata: timed out"
+    health.checks += [lambda: "", lambda: "no ENI"]
     assert health.readyz().body.split() == b"not ready: instance metadata: timed out; no ENI".split()
 
 
 def test_a_silent_loop_is_neither_alive_nor_ready(health: Health, clock: Clock) -> None:
-    health.reasons = ()
+    health.phase = ""
     clock.now += HUNG_SECONDS
     assert health.livez().status == 200
     clock.now += 0.1
