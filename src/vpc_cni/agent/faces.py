@@ -50,18 +50,20 @@ class Pages:
         """
         host = self.settings.host
         probes: Mapping[str, Route] = {"/livez": self.health.livez, "/readyz": self.health.readyz}
-        introspection = {**probes, **self._introspection(bridge)}
+        introspection = {**probes, **self._introspection(bridge, with_sandboxes=False)}
         if host.metrics_bind:
             metrics = {**probes, "/metrics": lambda: self._metrics(bridge)}
             yield HttpFace(host.metrics_bind, metrics, name="metrics")
         if host.introspection_bind:
             yield HttpFace(host.introspection_bind, introspection, name="introspection")
-        yield HttpFace(f"unix:{host.introspection_socket}", introspection, name="status")
+        # Only who may speak for a sandbox (root, by this socket) is told which sandboxes there are.
+        private = {**probes, **self._introspection(bridge, with_sandboxes=True)}
+        yield HttpFace(f"unix:{host.introspection_socket}", private, name="status")
 
-    def _introspection(self, bridge: LoopBridge) -> dict[str, Route]:
+    def _introspection(self, bridge: LoopBridge, *, with_sandboxes: bool) -> dict[str, Route]:
         return {
             "/v1/enis": lambda: Reply.of_json(bridge.call(lambda: status.enis_json(self.pool))),
-            "/v1/status": lambda: Reply.of_json(bridge.call(self._status)),
+            "/v1/status": lambda: Reply.of_json(bridge.call(lambda: self._status(with_sandboxes=with_sandboxes))),
             "/v1/ipamd-env-settings": lambda: self._values("WARM_", "MINIMUM_", "MAX_ENI", "IP_COOLDOWN"),
             "/v1/networkutils-env-settings": lambda: self._values("AWS_VPC_", "AWS_EXTERNAL_"),
         }
@@ -90,13 +92,13 @@ class Pages:
         shown = {name: value for name, value in values if name.startswith(prefixes)}
         return Reply.of_json({name: _plain(value) for name, value in shown.items()})
 
-    def _status(self) -> dict[str, Any]:
+    def _status(self, *, with_sandboxes: bool) -> dict[str, Any]:
         plan = self.grower.plan if self.grower is not None else None
         targets = self.grower.targets if self.grower is not None else Targets()
         return {
             "node": self._node_json(),
             "enis": status.eni_rows(self.pool),
-            "pods": status.pod_rows(self.pool),
+            "pods": status.pod_rows(self.pool, with_sandboxes=with_sandboxes),
             "pool": status.pool_json(self.pool, plan, targets, len(self.lane)),
             "errors": self.errors.as_json(),
             "spool": self._recorded(),

@@ -5,6 +5,7 @@ needs the agent's state asks the loop for it through :class:`LoopBridge`, with a
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -16,12 +17,14 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from vpc_cni.errors import ConfigurationError, HostError
 
 _log = logging.getLogger(__name__)
 _READ_TIMEOUT_SECONDS = 5.0
+_EXCHANGE_SECONDS = 10.0
+_CONNECTIONS = 16
 _LOOP_TIMEOUT_SECONDS = 2.0
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -113,6 +116,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
         super().__init__(listener.getsockname(), _Handler)
         self.socket = listener
         self.routes = routes
+        self._places = threading.BoundedSemaphore(_CONNECTIONS)
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -122,12 +126,39 @@ class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
         connection.settimeout(_READ_TIMEOUT_SECONDS)
         return connection, peer
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve on a thread, of which there are few: who comes when all are taken is turned away."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread to be had
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        # A client that sends a byte now and then would keep its place for ever: the whole exchange has a limit.
+        limit = threading.Timer(_EXCHANGE_SECONDS, _hang_up, (request,))
+        limit.daemon = True
+        limit.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            limit.cancel()
+            self._places.release()
+
     def server_close(self) -> None:
         self.socket.close()
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
         if isinstance(request, socket.socket):
             request.close()
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -159,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
         return str(self.client_address)
 
     def log_message(self, format: str, *args: object) -> None:
-        _log.debug("http %s", format % args)
+        """Log nothing: probes come every few seconds."""
 
 
 def _unknown(path: str, routes: Mapping[str, Route]) -> Reply:

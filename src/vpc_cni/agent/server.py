@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 _RECEIVE_SECONDS = 5.0
 _SEND_SECONDS = 5.0
 _ACCEPT_AT_ONCE = 64
+_ACCEPT_PAUSE_SECONDS = 0.1
 # The plugin takes silence of 2 s for a dead agent. When this many requests are ahead of one, it is told to wait.
 _BUSY_DEPTH = 32
 
@@ -108,12 +109,29 @@ class PluginServer:
         for _ in range(_ACCEPT_AT_ONCE):
             try:
                 connection, _ = listener.accept()
-            except OSError:  # nobody left to accept, or the peer has gone already
+            except BlockingIOError:  # nobody left to accept
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as err:
+                self._pause_accepting(err)
                 return
             connection.setblocking(False)
             task = asyncio.get_running_loop().create_task(self._serve(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _pause_accepting(self, error: OSError) -> None:
+        """Out of descriptors or memory: leave the waiting connections alone for a moment instead of spinning."""
+        _log.error("cannot accept plugins: %s; trying again in %.1f s", error, _ACCEPT_PAUSE_SECONDS)
+        loop, listener = asyncio.get_running_loop(), self._listener
+        if listener is not None:
+            loop.remove_reader(listener)
+            loop.call_later(_ACCEPT_PAUSE_SECONDS, self._resume_accepting, listener)
+
+    def _resume_accepting(self, listener: socket.socket) -> None:
+        if self._listener is listener:
+            asyncio.get_running_loop().add_reader(listener, self._accept)
 
     async def _serve(self, connection: socket.socket) -> None:
         with connection:

@@ -107,14 +107,14 @@ def _counts(addresses: Iterable[AddressInfo]) -> dict[str, int]:
     return {str(state): states.count(state) for state in shown}
 
 
-def pod_rows(pool: Pool) -> list[dict[str, str]]:
-    """Return one row for each pod, oldest first."""
+def pod_rows(pool: Pool, *, with_sandboxes: bool) -> list[dict[str, str]]:
+    """Return one row for each pod, oldest first; without sandboxes, container id and interface are blank."""
     return [
         {
             "namespace": allocation.pod.namespace,
             "name": allocation.pod.name,
-            "container_id": allocation.key.container_id,
-            "ifname": allocation.key.ifname,
+            "container_id": allocation.key.container_id if with_sandboxes else "",
+            "ifname": allocation.key.ifname if with_sandboxes else "",
             "address": str(allocation.address),
             "eni_id": allocation.eni_id,
             "since": wall_time(allocation.allocated_at_ns),
