@@ -116,3 +116,27 @@ def test_the_bridge_runs_on_the_loop_and_hands_errors_back() -> None:
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+def test_clients_that_say_nothing_take_few_threads(face: HttpFace) -> None:
+    host, port = face.address  # type: ignore[misc]
+    before = threading.active_count()
+    silent = [socket.create_connection((host, port), timeout=5) for _ in range(60)]
+    try:
+        # Each connection that is served has a thread and a timer; those beyond the bound are closed at once.
+        closed = [client for client in silent if _is_closed(client)]
+        assert len(closed) >= 60 - 16
+        assert threading.active_count() - before <= 2 * 16
+    finally:
+        for client in silent:
+            client.close()
+
+
+def _is_closed(client: socket.socket) -> bool:
+    client.settimeout(0.05)
+    try:
+        return client.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
