@@ -69,6 +69,8 @@ class HostNetwork:
             route=EventSocket.open(),
             nftables=EventSocket.open((uapi.NFNLGRP_NFTABLES,), protocol=uapi.NETLINK_NETFILTER),
         )
+        # What we change ourselves is no drift; left out in the kernel, since pods come and go often.
+        sources.route.ignore_own(self.socket.port)
         self._drift = DriftMonitor(
             host=self.socket,
             desired=self._desired,

@@ -68,6 +68,7 @@ class EniSlot:
     addresses: dict[IPv4Address, Entry] = field(default_factory=dict)
     _free: dict[IPv4Address, float] = field(default_factory=dict)
     _by_rest: list[tuple[float, int, IPv4Address]] = field(default_factory=list)
+    _free_view: tuple[FreeAddress, ...] | None = None
 
     @property
     def is_permanent(self) -> bool:
@@ -130,13 +131,20 @@ class EniSlot:
             releasing=counts[AddressState.RELEASING],
             growing=self.growing,
             prefixes=len(self.eni.prefixes),
-            free=tuple(FreeAddress(since, address) for address, since in self._free.items()),
+            free=self._free_addresses(),
         )
+
+    def _free_addresses(self) -> tuple[FreeAddress, ...]:
+        # Kept until it changes: plans follow each other closely, and most ENIs are the same in all of them.
+        if self._free_view is None:
+            self._free_view = tuple(FreeAddress(since, address) for address, since in self._free.items())
+        return self._free_view
 
     def _enter(self, entry: Entry) -> None:
         self.counts[entry.state] += 1
         if entry.state is AddressState.FREE:
             self._free[entry.address] = entry.rested_since
+            self._free_view = None
             heapq.heappush(self._by_rest, _rest_item(entry))
             self._drop_stale()
 
@@ -144,6 +152,7 @@ class EniSlot:
         self.counts[state] -= 1
         if state is AddressState.FREE:
             del self._free[entry.address]
+            self._free_view = None
 
     def _drop_stale(self) -> None:
         # Without this, addresses that go back and forth without being handed out would grow the heap for ever.

@@ -1,13 +1,24 @@
 """Sockets that receive what the kernel announces: links, routes, rules, neighbours, settings, nftables."""
 
 import contextlib
+import ctypes
 import errno
 import socket
+import struct
 from collections.abc import Iterable
 from types import TracebackType
 
 from vpc_cni.netlink import uapi
 from vpc_cni.netlink.route_socket import SO_RCVBUFFORCE, kernel_error
+
+# linux/filter.h, asm-generic/socket.h
+_SO_ATTACH_FILTER = 26
+_BPF_LOAD_WORD = 0x20
+_BPF_JUMP_IF_EQUAL = 0x15
+_BPF_RETURN = 0x06
+_BPF_STEP = struct.Struct("=HBBI")
+_BPF_PROGRAM = struct.Struct("HL")
+_NLMSG_PID_OFFSET = 12
 
 ROUTE_GROUPS = (
     uapi.RTNLGRP_LINK,
@@ -47,6 +58,22 @@ class EventSocket:
             sock.close()
             raise kernel_error("listen to kernel events", err.errno or errno.EIO) from err
         return cls(sock)
+
+    def ignore_own(self, port: int) -> None:
+        """Let the kernel leave out events of changes that the netlink socket with this port number asked for.
+
+        Source: linux/filter.h (classic BPF; loads are in network byte order), linux/netlink.h (nlmsg_pid).
+        """
+        steps = (
+            (_BPF_LOAD_WORD, 0, 0, _NLMSG_PID_OFFSET),
+            (_BPF_JUMP_IF_EQUAL, 0, 1, socket.htonl(port)),
+            (_BPF_RETURN, 0, 0, 0),
+            (_BPF_RETURN, 0, 0, 0xFFFFFFFF),
+        )
+        program = ctypes.create_string_buffer(b"".join(_BPF_STEP.pack(*step) for step in steps))
+        self._socket.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, _BPF_PROGRAM.pack(len(steps), ctypes.addressof(program))
+        )
 
     def fileno(self) -> int:
         return self._socket.fileno()

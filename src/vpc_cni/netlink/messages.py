@@ -6,7 +6,7 @@ may repeat themselves add ``.tolerating(errno.EEXIST)`` and the like.
 
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from vpc_cni.netlink import uapi
 from vpc_cni.netlink.objects import IPAddress, IPInterface, IPNetwork, Neighbour, Route, Rule
@@ -80,7 +80,7 @@ def add_veth(
             nested(uapi.IFLA_INFO_DATA, attribute(uapi.VETH_INFO_PEER, peer)),
         )
     )
-    return Message(uapi.RTM_NEWLINK, _EXCLUSIVE, body, f"create veth {name} with peer {peer_name}")
+    return Message(uapi.RTM_NEWLINK, _EXCLUSIVE, body, lambda: f"create veth {name} with peer {peer_name}")
 
 
 def _queues(queues: int) -> bytes:
@@ -98,7 +98,7 @@ def add_link(name: str, kind: str, *, mac: str = "", mtu_bytes: int = 0, ifindex
         + (u32(uapi.IFLA_MTU, mtu_bytes) if mtu_bytes else b"")
         + nested(uapi.IFLA_LINKINFO, text(uapi.IFLA_INFO_KIND, kind))
     )
-    return Message(uapi.RTM_NEWLINK, _EXCLUSIVE, body, f"create {kind} {name}")
+    return Message(uapi.RTM_NEWLINK, _EXCLUSIVE, body, lambda: f"create {kind} {name}")
 
 
 def set_link(
@@ -129,7 +129,7 @@ def set_link(
             _af_spec(addr_gen_mode, inet_conf or {}),
         )
     )
-    return Message(uapi.RTM_SETLINK, 0, body, f"change link {ifindex}")
+    return Message(uapi.RTM_SETLINK, 0, body, lambda: f"change link {ifindex}")
 
 
 def _af_spec(addr_gen_mode: AddrGenMode | None, inet_conf: Mapping[InetConf, int]) -> bytes:
@@ -145,7 +145,7 @@ def _af_spec(addr_gen_mode: AddrGenMode | None, inet_conf: Mapping[InetConf, int
 def add_altname(ifindex: int, altname: str) -> Message:
     """Give a link one more name, up to 127 characters."""
     body = _ifinfo(ifindex) + nested(uapi.IFLA_PROP_LIST, text(uapi.IFLA_ALT_IFNAME, altname))
-    return Message(uapi.RTM_NEWLINKPROP, _EXCLUSIVE, body, f"name link {ifindex} {altname}")
+    return Message(uapi.RTM_NEWLINKPROP, _EXCLUSIVE, body, lambda: f"name link {ifindex} {altname}")
 
 
 def get_link(*, ifindex: int = 0, name: str = "") -> Message:
@@ -153,17 +153,17 @@ def get_link(*, ifindex: int = 0, name: str = "") -> Message:
     attributes = u32(uapi.IFLA_EXT_MASK, uapi.RTEXT_FILTER_SKIP_STATS)
     if name:
         attributes += text(uapi.IFLA_ALT_IFNAME, name)
-    return Message(uapi.RTM_GETLINK, 0, _ifinfo(ifindex) + attributes, f"look up link {name or ifindex}")
+    return Message(uapi.RTM_GETLINK, 0, _ifinfo(ifindex) + attributes, lambda: f"look up link {name or ifindex}")
 
 
 def delete_link(ifindex: int) -> Message:
     """Delete one link. Waits for a kernel barrier of about 20 ms; see ``delete_link_group``."""
-    return Message(uapi.RTM_DELLINK, 0, _ifinfo(ifindex), f"delete link {ifindex}")
+    return Message(uapi.RTM_DELLINK, 0, _ifinfo(ifindex), lambda: f"delete link {ifindex}")
 
 
 def delete_link_group(group: int) -> Message:
     """Delete all links of a group (never 0) with one barrier for all."""
-    return Message(uapi.RTM_DELLINK, 0, _ifinfo() + u32(uapi.IFLA_GROUP, group), f"delete link group {group}")
+    return Message(uapi.RTM_DELLINK, 0, _ifinfo() + u32(uapi.IFLA_GROUP, group), lambda: f"delete link group {group}")
 
 
 def _address_body(ifindex: int, interface: IPInterface, scope: int, flags: int) -> bytes:
@@ -179,16 +179,16 @@ def _address_body(ifindex: int, interface: IPInterface, scope: int, flags: int) 
 def add_address(ifindex: int, interface: IPInterface, *, scope: int = Scope.UNIVERSE, flags: int = 0) -> Message:
     """Add an address; ``flags`` are IFA_F_* such as IFA_F_NODAD and IFA_F_NOPREFIXROUTE."""
     body = _address_body(ifindex, interface, scope, flags)
-    return Message(uapi.RTM_NEWADDR, _EXCLUSIVE, body, f"add address {interface} to link {ifindex}")
+    return Message(uapi.RTM_NEWADDR, _EXCLUSIVE, body, lambda: f"add address {interface} to link {ifindex}")
 
 
 def delete_address(ifindex: int, interface: IPInterface) -> Message:
     """Remove an address, given with the prefix length it was added with."""
     body = _address_body(ifindex, interface, Scope.UNIVERSE, 0)
-    return Message(uapi.RTM_DELADDR, 0, body, f"remove address {interface} from link {ifindex}")
+    return Message(uapi.RTM_DELADDR, 0, body, lambda: f"remove address {interface} from link {ifindex}")
 
 
-def _route(kind: int, flags: int, route: Route, label: str) -> Message:
+def _route(kind: int, flags: int, route: Route, label: Callable[[], str]) -> Message:
     destination = route.destination
     family = family_of(destination)
     attributes = [u32(uapi.RTA_TABLE, route.table)]
@@ -222,19 +222,19 @@ def _table_u8(table: int) -> int:
 
 def add_route(route: Route) -> Message:
     """Add a route; EEXIST when one for the same destination, table and metric is there, whatever its link."""
-    return _route(uapi.RTM_NEWROUTE, _EXCLUSIVE, route, f"add route {route.destination} in table {route.table}")
+    return _route(uapi.RTM_NEWROUTE, _EXCLUSIVE, route, lambda: f"add route {route.destination} in table {route.table}")
 
 
 def replace_route(route: Route) -> Message:
-    return _route(uapi.RTM_NEWROUTE, _REPLACE, route, f"set route {route.destination} in table {route.table}")
+    return _route(uapi.RTM_NEWROUTE, _REPLACE, route, lambda: f"set route {route.destination} in table {route.table}")
 
 
 def delete_route(route: Route) -> Message:
     """Delete a route that has all the given properties (zero and None match anything, scope NOWHERE too)."""
-    return _route(uapi.RTM_DELROUTE, 0, route, f"delete route {route.destination} in table {route.table}")
+    return _route(uapi.RTM_DELROUTE, 0, route, lambda: f"delete route {route.destination} in table {route.table}")
 
 
-def _rule(kind: int, flags: int, rule: Rule, label: str) -> Message:
+def _rule(kind: int, flags: int, rule: Rule, label: Callable[[], str]) -> Message:
     source, destination = rule.source, rule.destination
     family = family_of(source or destination) if source or destination else socket.AF_INET  # type: ignore[arg-type]
     attributes = [u32(uapi.FRA_PRIORITY, rule.priority), u32(uapi.FRA_TABLE, rule.table)]
@@ -265,12 +265,12 @@ def _rule(kind: int, flags: int, rule: Rule, label: str) -> Message:
 
 def add_rule(rule: Rule) -> Message:
     """Add a policy rule; EEXIST when it is there. (Without the exclusive flag the kernel would keep two.)"""
-    return _rule(uapi.RTM_NEWRULE, _EXCLUSIVE, rule, f"add {describe_rule(rule)}")
+    return _rule(uapi.RTM_NEWRULE, _EXCLUSIVE, rule, lambda: f"add {describe_rule(rule)}")
 
 
 def delete_rule(rule: Rule) -> Message:
     """Delete one copy of a rule; ENOENT when there is none."""
-    return _rule(uapi.RTM_DELRULE, 0, rule, f"delete {describe_rule(rule)}")
+    return _rule(uapi.RTM_DELRULE, 0, rule, lambda: f"delete {describe_rule(rule)}")
 
 
 def describe_rule(rule: Rule) -> str:
@@ -293,7 +293,7 @@ def _neighbour(kind: int, flags: int, entry: Neighbour, verb: str) -> Message:
     ) + attribute(uapi.NDA_DST, entry.address.packed)
     if entry.mac:
         body += attribute(uapi.NDA_LLADDR, encode_mac(entry.mac))
-    return Message(kind, flags, body, f"{verb} neighbour {entry.address} on link {entry.ifindex}")
+    return Message(kind, flags, body, lambda: f"{verb} neighbour {entry.address} on link {entry.ifindex}")
 
 
 def add_neighbour(entry: Neighbour) -> Message:
@@ -319,4 +319,4 @@ def set_proxy_delay(ifindex: int, delay_ms: int, *, table: str = "arp_cache") ->
             attribute(uapi.NDTPA_PROXY_DELAY, _U64.pack(delay_ms)),
         )
     )
-    return Message(uapi.RTM_SETNEIGHTBL, uapi.NLM_F_REPLACE, body, f"set proxy delay of link {ifindex}")
+    return Message(uapi.RTM_SETNEIGHTBL, uapi.NLM_F_REPLACE, body, lambda: f"set proxy delay of link {ifindex}")

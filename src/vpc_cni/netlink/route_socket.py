@@ -75,6 +75,11 @@ class RouteSocket:
             raise CallerError(f"descriptor {fd} is not a route netlink socket (family {sock.family})")
         return cls(sock)
 
+    @property
+    def port(self) -> int:
+        """The socket's number, which the kernel's events of its changes carry."""
+        return int(self._socket.getsockname()[0])
+
     def fileno(self) -> int:
         return self._socket.fileno()
 
@@ -127,14 +132,14 @@ class RouteSocket:
         flags = uapi.NLM_F_REQUEST
         encoded = [encode_message(message, flags, first + i) for i, message in enumerate(batch[:-1])]
         encoded.append(encode_message(batch[-1], flags | uapi.NLM_F_ACK, last))
-        self._send(b"".join(encoded), batch[0].label)
+        self._send(b"".join(encoded), batch[0].describe)
         return first, last
 
-    def _send(self, data: bytes, label: str) -> None:
+    def _send(self, data: bytes, describe: Callable[[], str]) -> None:
         try:
             self._socket.sendto(data, (0, 0))
         except OSError as err:
-            raise kernel_error(label, err.errno or errno.EIO) from err
+            raise kernel_error(describe(), err.errno or errno.EIO) from err
 
     def _receive(self) -> bytes:
         """Return one datagram; never waits.
@@ -183,7 +188,7 @@ class RouteSocket:
         request = messages.get_link(ifindex=ifindex, name=name)
         self._sequence += 1
         sequence = self._sequence
-        self._send(encode_message(request, uapi.NLM_F_REQUEST, sequence), request.label)
+        self._send(encode_message(request, uapi.NLM_F_REQUEST, sequence), request.describe)
         for answer in self._answers(sequence, sequence):
             if answer.type == uapi.RTM_NEWLINK:
                 return decode.parse_link(answer.body)
@@ -282,8 +287,8 @@ class RouteSocket:
     def _read_dump(self, request: int, body: bytes, wanted: int, parse: Callable[[bytes], T]) -> tuple[list[T], bool]:
         self._sequence += 1
         sequence, label = self._sequence, _dump_label(request)
-        message = Message(request, uapi.NLM_F_DUMP, body, label)
-        self._send(encode_message(message, uapi.NLM_F_REQUEST, sequence), label)
+        message = Message(request, uapi.NLM_F_DUMP, body, lambda: label)
+        self._send(encode_message(message, uapi.NLM_F_REQUEST, sequence), message.describe)
         found: list[T] = []
         interrupted = False
         for answer in self._answers(sequence, sequence):

@@ -5,7 +5,7 @@ everything padded to 4 bytes and in host byte order. Source: linux/netlink.h; ke
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from vpc_cni.netlink import uapi
@@ -22,14 +22,18 @@ _NESTED = 0x8000
 class Message(NamedTuple):
     """One request to the kernel, without sequence number.
 
-    ``label`` names the operation in errors; ``tolerate`` holds errno values that count as success.
+    ``describe`` names the operation, for errors alone; ``tolerate`` holds errno values that count as success.
     """
 
     type: int
     flags: int
     body: bytes
-    label: str
+    describe: Callable[[], str]
     tolerate: frozenset[int] = frozenset()
+
+    @property
+    def label(self) -> str:
+        return self.describe()
 
     def tolerating(self, *errnos: int) -> "Message":
         """Return the same request, with more failures that count as success."""
