@@ -5,11 +5,13 @@ The four names are the reference's, so that existing log pipelines keep working.
 """
 
 import datetime
-import json
+import functools
 import logging
 import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+
+import msgspec
 
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -30,10 +32,9 @@ class JsonFormatter(logging.Formatter):
         cached: str | None = getattr(record, "json_line", None)  # standard output and file get the same line
         if cached is not None:
             return cached
-        when = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
         line: dict[str, object] = {
             "level": record.levelname.lower(),
-            "ts": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ts": f"{_second_text(int(record.created))}.{int(record.msecs):03d}Z",
             "caller": f"{record.module}.py:{record.lineno}",
             "msg": record.getMessage(),
         }
@@ -42,9 +43,15 @@ class JsonFormatter(logging.Formatter):
             line.update(fields)
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        text = json.dumps(line, default=str, ensure_ascii=False)
+        text = msgspec.json.encode(line, enc_hook=str).decode()
         record.__dict__["json_line"] = text
         return text
+
+
+@functools.lru_cache(maxsize=4)
+def _second_text(second: int) -> str:
+    """Return RFC 3339 text without a zone; lines of one second share it."""
+    return datetime.datetime.fromtimestamp(second, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def configure_logging(level: str, target: str) -> None:
