@@ -31,6 +31,5 @@ def test_an_address_whose_link_died_first_serves_a_waiter_after_its_cooldown() -
 
         assert served, "the waiting pod got no address"
         took = served[0] - deleted_at
-        print(f"served {took:.2f} s after the DEL, cooldown {COOLDOWN_SECONDS} s")
         assert took >= COOLDOWN_SECONDS, "served before its cooldown"
         assert took < COOLDOWN_SECONDS + 5
