@@ -201,6 +201,7 @@ class Agent:
             metadata=metadata,
             reconciler=reconciler,
             unfinished=unfinished,
+            disagreed=grower.disagreed,
         )
         grower.start()
         seconds = round(boottime() - self._health.started_at, 3)
@@ -396,6 +397,7 @@ class Agent:
         metadata: MetadataClient,
         reconciler: Reconciler,
         unfinished: UnfinishedSteps,
+        disagreed: asyncio.Event,
     ) -> None:
         assert self._journal is not None  # noqa: S101 - opened by restore
         assert self._checkpoint is not None  # noqa: S101
@@ -407,6 +409,7 @@ class Agent:
             period_seconds=pool.reconcile_seconds,
             provisioning=pool.provisioning,
             after=lambda seen: self._after_look(seen, metadata, node),
+            disagreed=disagreed,
         )
         background.spawn(reconciling, "reconcile")
         background.spawn(unfinished.finish(), "unfinished EC2 steps")

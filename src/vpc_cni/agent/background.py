@@ -4,6 +4,7 @@ Each is a loop of its own; a failure inside one is logged and counted and ends t
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 import random
@@ -27,6 +28,8 @@ _HEARTBEAT_SECONDS = 0.5
 _COMPACTION_LOOK_SECONDS = 1.0
 _COMPACTION_RETRY_SECONDS = 30.0
 _LEAK_JITTER_SECONDS = 300.0
+# What EC2 describes is usually not older than this.
+_LAG_SECONDS = 2.0
 
 T = TypeVar("T")
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -89,6 +92,7 @@ class Background:
             if more is None:  # it failed: the present file goes on
                 await asyncio.sleep(_COMPACTION_RETRY_SECONDS)
             elif more:
+                reach(Step.COMPACTION_BEGUN)
                 await asyncio.sleep(0)
             else:
                 reach(Step.JOURNAL_COMPACTED)
@@ -100,10 +104,18 @@ class Background:
         period_seconds: float,
         provisioning: bool,
         after: Callable[[AttachedEnis], Awaitable[None]],
+        disagreed: asyncio.Event,
     ) -> None:
-        """Compare with EC2 each period, a little spread so that nodes do not ask in step."""
+        """Compare with EC2 each period, a little spread so that nodes do not ask in step.
+
+        Args:
+            disagreed: set when EC2 has refused what our picture of it allows; then the next look comes soon.
+        """
         while True:
-            await asyncio.sleep(period_seconds * (0.9 + self._rng.random() / 5))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(disagreed.wait(), period_seconds * (0.9 + self._rng.random() / 5))
+                await asyncio.sleep(_LAG_SECONDS)
+            disagreed.clear()
             seen = await self._round("compare with EC2", reconciler.run_once(provisioning=provisioning))
             if seen is not None:
                 await self._round("follow the VPC", after(seen))

@@ -84,13 +84,19 @@ def _can_come(plan: PoolPlan) -> bool:
     return passes_soon or plan.arithmetic.assigned + plan.arithmetic.cooling > 0
 
 
-def _shortage_behind(error: VpcCniError) -> Shortage:
-    """Say what a failed growth lacks. Pure.
+def _shows_disagreement(error: VpcCniError) -> bool:
+    """Whether EC2 has refused what our picture of it allows. Pure.
 
-    A plan never asks for more than an ENI holds, so when EC2 says that it is full, EC2 has given it addresses that its
-    descriptions do not show yet: that passes with the next look, and is no limit of the node.
+    A plan never asks for more than a node or an ENI holds. So when EC2 says that one is full, it has ENIs or addresses
+    that its descriptions did not show: a predecessor got them a moment before it was killed, or someone else did. That
+    passes with the next look, and is no limit of the node.
     """
-    if not isinstance(error, CloudError) or error.code == "PrivateIpAddressLimitExceeded":
+    return isinstance(error, CloudError) and error.code in ("PrivateIpAddressLimitExceeded", "AttachmentLimitExceeded")
+
+
+def _shortage_behind(error: VpcCniError) -> Shortage:
+    """Say what a failed growth lacks. Pure."""
+    if not isinstance(error, CloudError) or _shows_disagreement(error):
         return Shortage.EC2_FAILED
     return shortage_of(error)
 
@@ -135,6 +141,8 @@ class Grower:
         self._replan_handle: asyncio.Handle | None = None
         self._replan_is_urgent = False
         self._started = False
+        self.disagreed = asyncio.Event()
+        """Set when EC2 has refused what our picture of it allows."""
         self.on_action_ended: Callable[[], None] = lambda: None
         """Called on the loop after each action: addresses may be free again."""
         self.plan: PoolPlan | None = None
@@ -285,6 +293,8 @@ class Grower:
 
     def _refused(self, subnet_id: str, error: VpcCniError) -> None:
         shortage = _shortage_behind(error)
+        if _shows_disagreement(error):
+            self.disagreed.set()
         pause = self._refusals.add(shortage, subnet_id, self._clock(), self._chance())
         self._metrics.shortages.labels(str(shortage)).inc()
         self._metrics.errors.labels("increaseIPPoolAllocENI").inc()

@@ -36,6 +36,7 @@ class Truth:
 
     def __init__(self, lab: Lab, agent: NodeAgent) -> None:
         self._lab = lab
+        self.last_difference = ""
         self._agent = agent
         environment = lab.environment()
         self._ec2: Any = boto3.client(
@@ -57,6 +58,7 @@ class Truth:
         while problems := self.differences(sandboxes):
             if time.monotonic() - started > timeout_seconds:
                 raise AssertionError("\n".join([f"after {timeout_seconds:g} s:", *problems]))
+            self.last_difference = "; ".join(problems)
             time.sleep(0.1)
         return time.monotonic() - started
 
