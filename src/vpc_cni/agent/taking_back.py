@@ -1,11 +1,12 @@
 """Lets EC2 take addresses and interfaces back, and knows afterwards whether it has.
 
-EC2's descriptions lag behind its changes: what they say right after a lost answer may be what was true before it. So
-nothing is read back here. A request whose outcome is not known is repeated until EC2 answers; the answer of a change is
-never late, and that what was to go is not there (any more) is an answer too.
+EC2's descriptions lag behind its changes: right after a lost answer they may say what was true before it. So a request
+whose outcome is not known is repeated until EC2 answers: the answer of a change is never late, and that what was to go
+is not there (any more) is an answer too. Of a description only this is believed: what it does not list has gone.
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from vpc_cni.model import Eni
 _log = logging.getLogger(__name__)
 
 _REPEAT_SECONDS = 5.0
+_LOOKS, _LOOK_SECONDS = 5, 1.0
 # UnassignPrivateIpAddresses: "Some networkInterface address(es) are not assigned"; all or nothing was done.
 _NOT_ASSIGNED = "InvalidParameterValue"
 # DetachNetworkInterface, while an earlier request is being carried out.
@@ -47,9 +49,24 @@ class TakingBack:
         """
         ask = functools.partial(self._client.unassign_private_ip_addresses, eni_id=eni_id, addresses=addresses)
         refusal = await self._ask(ask, in_doubt=in_doubt, done=(_NOT_ASSIGNED,))
-        if refusal and len(addresses) > 1:  # some are there and some are not: which ones only asking for each tells
-            for address in addresses:
-                await self.unassign(eni_id, (address,), in_doubt=True)
+        if refusal and len(addresses) > 1:  # at least one has gone, and nothing was done about the others
+            left = await self._see_fewer(eni_id, addresses)
+            for some in (left,) if len(left) < len(addresses) else ((address,) for address in addresses):
+                if some:
+                    await self.unassign(eni_id, some, in_doubt=True)
+
+    async def _see_fewer(self, eni_id: str, addresses: tuple[IPv4Address, ...]) -> tuple[IPv4Address, ...]:
+        """Look until EC2 describes fewer of the addresses, or for as long as it usually lags; return those left."""
+        left = addresses
+        for _ in range(_LOOKS):
+            with contextlib.suppress(CloudError):
+                described = await self._in_thread(lambda: self._client.describe_network_interfaces(ids=[eni_id]))
+                listed = {address for interface in described for address in interface.addresses}
+                left = tuple(address for address in addresses if address in listed)
+            if len(left) < len(addresses):
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+        return left
 
     async def detach(self, eni: Eni, *, in_doubt: bool = False) -> None:
         """Have an interface detached; when this returns, EC2 is doing it or has done it.

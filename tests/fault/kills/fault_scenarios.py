@@ -13,6 +13,7 @@ from fault_runtime import Sandbox
 from fault_stage import Stage
 
 from vpc_cni.agent.steps import Step
+from vpc_cni.ec2.retry import RetryPolicy
 from vpc_cni.errors import CniCode
 from vpc_cni.ipam.records import Ec2Operation
 from vpc_cni.lab.runtime import PluginError
@@ -26,6 +27,8 @@ JOURNAL_PODS = 150
 ENI_LIFE_SECONDS = 75.0
 # m5.xlarge: 14 secondary addresses on each ENI.
 TWO_ENIS = {"WARM_IP_TARGET": "20"}
+# How often a call is tried before its outcome counts as unknown.
+ATTEMPTS = RetryPolicy().attempts
 ONE_ADDRESS = {"WARM_IP_TARGET": "1"}
 
 
@@ -219,9 +222,9 @@ def detach_is_under_way(stage: Stage, _step: Step) -> None:
 
 
 def detach_is_never_answered(stage: Stage, _step: Step) -> None:
-    """EC2 detaches and no answer comes: the agent looks before the ENI may serve pods again. For a lab of its own."""
+    """EC2 detaches and no answer comes, for longer than a call is repeated: the ENI serves nobody. For its own lab."""
     _with_a_spare_eni(stage)
-    stage.lab.faults.lost_answer("DetachNetworkInterface", times=100)
+    stage.lab.faults.lost_answer("DetachNetworkInterface", times=ATTEMPTS + 2)
     wait_until(lambda: _is_open(stage, Ec2Operation.DETACH), ENI_LIFE_SECONDS, "detach")
     leaving = _leaving_enis(stage)
     for number in range(16):  # more than the other ENI holds, if this one came back it would be used
