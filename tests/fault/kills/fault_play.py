@@ -2,10 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from fault_agent import QUICK_RECONCILE, NodeAgent, add_bare_node
 from fault_scenarios import SCENARIOS, SLOW, Scenario, detach_is_never_answered, detach_is_under_way
@@ -15,6 +16,7 @@ from vpc_cni.agent.steps import Step
 from vpc_cni.lab.client import Lab
 from vpc_cni.netlink.netns import Netns
 
+T = TypeVar("T")
 SETTINGS = {**QUICK_RECONCILE, "WARM_IP_TARGET": "3", "IP_COOLDOWN_PERIOD": "1"}
 
 
@@ -23,7 +25,7 @@ class Outcome:
     """How one scenario ended; ``problem`` is empty when all was well."""
 
     scenario: str
-    step: Step
+    step: str
     seconds: float
     problem: str
 
@@ -31,14 +33,24 @@ class Outcome:
         return f"{self.step:28} {self.scenario:30} {self.seconds:5.1f} s  {'FAILED' if self.problem else 'mended'}"
 
 
-def play(lab: Lab, peer: Netns, scenario: Scenario, step: Step) -> Outcome:
-    """Run a scenario on a new node; the agent has ended afterwards. Raises nothing."""
+def play(lab: Lab, peer: Netns, scenario: Callable[[Stage, T], None], step: T) -> Outcome:
+    """Run a scenario on a new node; the agent has ended afterwards. Raises nothing.
+
+    Args:
+        step: where the kill comes: a step of the agent, or what the scenario makes of it.
+    """
     started = time.monotonic()
     agent = NodeAgent(lab, add_bare_node(lab), SETTINGS)
     problem = _problem_of(lambda: scenario(Stage.set_up(lab, agent, peer), step))
     if agent.is_running:
         agent.kill()
-    return Outcome(scenario.__name__, step, time.monotonic() - started, problem)
+    return Outcome(scenario.__name__, str(step), time.monotonic() - started, problem)
+
+
+def assert_mended(outcomes: Iterable[Outcome]) -> None:
+    """Raise AssertionError with what went wrong in each scenario that failed."""
+    failed = [outcome for outcome in outcomes if outcome.problem]
+    assert not failed, "\n\n".join(f"{each.scenario} at {each.step}:\n{each.problem}" for each in failed)
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def test_addresses_of_lost_records_rest_for_a_cooldown(
     lab: Lab, peer: Netns, new_agent: NewAgent, crashes: int
 ) -> None:
     """Also when the first start after the damage dies: what it could not read must not be forgotten."""
-    stage = Stage.set_up(lab, new_agent({"WARM_IP_TARGET": "3", "IP_COOLDOWN_PERIOD": "4"}), peer)
+    stage = Stage.set_up(lab, new_agent({"WARM_IP_TARGET": "3", "IP_COOLDOWN_PERIOD": "2"}), peer)
     stage.run()
     stage.add()
     stage.settle()
@@ -94,7 +94,7 @@ def test_addresses_of_lost_records_rest_for_a_cooldown(
 
 def test_a_journal_without_content_is_no_reason_to_skip_a_cooldown(lab: Lab, peer: Netns, new_agent: NewAgent) -> None:
     """No pod is left that would show that the node had any."""
-    stage = Stage.set_up(lab, new_agent({"WARM_IP_TARGET": "3", "IP_COOLDOWN_PERIOD": "4"}), peer)
+    stage = Stage.set_up(lab, new_agent({"WARM_IP_TARGET": "3", "IP_COOLDOWN_PERIOD": "2"}), peer)
     stage.run()
     stage.delete(stage.add())
     wait_until(lambda: not _waits_for_link(stage), 5, "end of the link")

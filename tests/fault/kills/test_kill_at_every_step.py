@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from fault_agent import Tell
-from fault_play import Outcome, play
+from fault_play import Outcome, assert_mended, play
 from fault_scenarios import SCENARIOS, SLOW, Scenario
 
 from vpc_cni.agent.steps import Step
@@ -37,5 +37,4 @@ def test_a_kill_at_any_step_is_mended_by_the_next_start(
     for outcome in outcomes:
         tell(str(outcome))
     assert {outcome.step for outcome in outcomes} == set(Step)
-    failed = [outcome for outcome in outcomes if outcome.problem]
-    assert not failed, "\n\n".join(f"{each.scenario} at {each.step}:\n{each.problem}" for each in failed)
+    assert_mended(outcomes)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fault_agent import add_bare_node
-from fault_play import play
+from fault_play import assert_mended, play
 from fault_scenarios import pool_gives_addresses_back, pool_grows
 from fault_stage import Stage
 
@@ -73,6 +73,4 @@ def test_what_ec2_does_not_show_yet_harms_no_pod(late_lab: Lab) -> None:
     )
     with Netns.open(add_bare_node(late_lab).netns_path) as peer, ThreadPoolExecutor(len(plays)) as threads:
         pending = [threads.submit(play, late_lab, peer, scenario, step) for scenario, step in plays]
-        outcomes = [each.result() for each in pending]
-    failed = [outcome for outcome in outcomes if outcome.problem]
-    assert not failed, "\n\n".join(f"{each.scenario} at {each.step}:\n{each.problem}" for each in failed)
+        assert_mended([each.result() for each in pending])
