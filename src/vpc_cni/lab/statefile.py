@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from vpc_cni.errors import CallerError, HostError
 from vpc_cni.lab.paths import LabPaths
 
 START_TIME_FIELD = 22  # "starttime" of proc_pid_stat(5), counted from 1
+
+_DYING_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +114,25 @@ def _check_owner(base: Path) -> None:
 
 def _lock_now(descriptor: int, paths: LabPaths) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A daemon that was killed may leave the lock for a moment to a child that it was just starting.
+        deadline = time.monotonic() + _DYING_SECONDS
+        while not _try_lock(descriptor):
+            if read_state(paths) is not None or time.monotonic() > deadline:
+                raise BlockingIOError
+            time.sleep(0.02)
     except BlockingIOError:
         os.close(descriptor)
         raise CallerError(
             f'lab "{paths.name}" is already up', hint=f"run `vpc-cni lab down --name {paths.name}` or choose a --name"
         ) from None
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_current(descriptor: int, path: Path) -> bool:
