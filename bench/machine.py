@@ -30,7 +30,7 @@ def read_machine() -> Machine:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Machine(
         day=date.today().isoformat(),  # noqa: DTZ011 - the day where the reader sits
-        kernel=platform.release(),
+        kernel=platform.release().partition("-")[0],
         cpus=len(os.sched_getaffinity(0)),
         cpu_model=_cpu_model(Path("/proc/cpuinfo").read_text()),
         memory_gib=round(memory / 2**30),
