@@ -115,9 +115,9 @@ class Restorer:
 
     def _clean(self, outcome: Reconciliation) -> None:
         """Remove rules and links that belong to nobody any more."""
-        cooling_by_key = {cooling.key: cooling for cooling in outcome.coolings}
+        cooling_by_alias = {cooling.key.alias: cooling for cooling in outcome.coolings}
         for link in outcome.remove_links:
-            cooling = cooling_by_key.get(link.key) if link.key is not None else None
+            cooling = cooling_by_alias.get(link.alias)
             if cooling is None or not self.wirer.unwire(cooling.key, cooling.address, link.ifindex):
                 self.plane.discard_link(link.ifindex)
         for address in outcome.remove_rules:
