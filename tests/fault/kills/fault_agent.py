@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,11 @@ class NodeAgent:
     @property
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether SIGKILL has ended it, by whosever hand."""
+        return self.process is not None and self.process.poll() == -signal.SIGKILL
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -134,15 +140,15 @@ class NodeAgent:
             AssertionError: it ended in another way.
         """
         wait_until(lambda: not self.is_running, timeout_seconds, f"kill of the agent of {self.node.name}")
-        assert self.process is not None
-        assert self.process.returncode == -signal.SIGKILL, self.log_tail()
+        assert self.was_killed, self.log_tail()
 
-    def terminate(self) -> float:
-        """SIGTERM; return the seconds until the end."""
+    def terminate(self, patience_seconds: float = 30.0) -> float:
+        """SIGTERM; return the seconds until the end, or ``patience_seconds`` when it has not ended by then."""
         assert self.process is not None
         started = time.monotonic()
         self.process.terminate()
-        self.process.wait(timeout=30)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience_seconds)
         return time.monotonic() - started
 
     # -- what it says ---------------------------------------------------------------------------------------------

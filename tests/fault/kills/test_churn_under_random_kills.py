@@ -53,13 +53,16 @@ class Killer:
 
     def strike(self) -> None:
         """Wait for a moment of the chosen kind, kill, note, start again."""
-        kind = self.rng.choices(("start-up", "any", "request", "growth"), (1, 2, 4, 4))[0]
+        kind = self.rng.choices(("start-up", "stop", "any", "request", "growth"), (1, 1, 2, 4, 4))[0]
         self._wait_for(kind)
         busy = self.churn.busy()
+        if kind == "stop":  # it may end by itself before the kill
+            self.agent.terminate(patience_seconds=self.rng.uniform(0.0, 0.3))
         self.agent.kill()
-        self._note(busy)
+        if self.agent.was_killed:
+            self.kills += 1
+            self._note(busy)
         self.agent.start()
-        self.kills += 1
 
     def _wait_for(self, kind: str) -> None:
         if kind == "start-up":
