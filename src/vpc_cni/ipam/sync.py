@@ -13,6 +13,7 @@ from vpc_cni.ipam.states import EniState
 from vpc_cni.model import Eni
 
 DISTRUST_SECONDS = 60.0
+_OPEN = (EniState.READY, EniState.DRAINING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,17 @@ class PoolSync:
 def plan_sync(pool: Pool, enis: Iterable[Eni], *, asked_at: float, now: float) -> PoolSync:
     """Compare the pool with what EC2 answered to a question asked at ``asked_at``. Pure.
 
-    ENIs that are being attached or detached are left to whoever does that.
+    ENIs that are being attached or detached are left to whoever does that. An ENI that joined after the question may
+    gain addresses, since what an answer lists is there; it is not missed.
     """
     seen = {eni.eni_id: eni for eni in enis}
-    settled = [eni_id for eni_id in pool.eni_ids() if _is_settled(pool, eni_id, asked_at)]
-    known = [(eni_id, seen[eni_id]) for eni_id in settled if eni_id in seen]
+    open_enis = [eni_id for eni_id in pool.eni_ids() if pool.eni_state(eni_id) in _OPEN]
+    known = [(eni_id, seen[eni_id]) for eni_id in open_enis if eni_id in seen]
     gained = ((eni_id, _gained(pool, eni, now)) for eni_id, eni in known)
+    missing = (eni_id for eni_id in open_enis if eni_id not in seen)
     return PoolSync(
         new_enis=tuple(eni for eni in seen.values() if _is_new(pool, eni.eni_id, now)),
-        gone_enis=tuple(eni_id for eni_id in settled if eni_id not in seen),
+        gone_enis=tuple(eni_id for eni_id in missing if _was_there(pool, eni_id, asked_at)),
         gained=tuple((eni_id, addresses) for eni_id, addresses in gained if addresses),
         lost=tuple(each for eni_id, eni in known for each in _lost(pool, eni_id, eni, asked_at)),
     )
@@ -58,9 +61,9 @@ def apply_sync(pool: Pool, sync: PoolSync, now: float) -> None:
         pool.add_addresses(eni_id, addresses, now)
 
 
-def _is_settled(pool: Pool, eni_id: str, asked_at: float) -> bool:
-    state, since = pool.eni_state(eni_id), pool.known_since(eni_id)
-    return state in (EniState.READY, EniState.DRAINING) and since is not None and since < asked_at
+def _was_there(pool: Pool, eni_id: str, asked_at: float) -> bool:
+    since = pool.known_since(eni_id)
+    return since is not None and since < asked_at
 
 
 def _is_new(pool: Pool, eni_id: str, now: float) -> bool:

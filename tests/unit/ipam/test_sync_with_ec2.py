@@ -71,6 +71,11 @@ class TestSync:
         pool.add_eni(eni(1), now=10.5)
         assert not plan_sync(pool, [eni(0, IP, IP2)], asked_at=10.0, now=11.0)
 
+    def test_eni_gains_what_an_answer_lists_however_new_it_is(self, pool: Pool) -> None:
+        pool.add_eni(eni(1), now=10.5)
+        sync = plan_sync(pool, [eni(0, IP, IP2), eni(1, IP3)], asked_at=10.0, now=11.0)
+        assert sync == PoolSync(gained=(("eni-1", (IP3,)),))
+
     def test_late_answer_does_not_bring_back_what_was_given_back(self, pool: Pool) -> None:
         pool.begin_release([IP2])
         assert not plan_sync(pool, [eni(0, IP, IP2)], asked_at=10.0, now=11.0)
