@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vpc_cni.cli import lab_faults
+from vpc_cni.cli import lab_faults, lab_kubernetes
 from vpc_cni.cli.lab_output import (
     print_check,
     print_document,
@@ -30,6 +30,7 @@ node_app = typer.Typer(help="Nodes: add, list.", no_args_is_help=True)
 app.add_typer(pod_app, name="pod")
 app.add_typer(node_app, name="node")
 app.add_typer(lab_faults.app, name="fault")
+app.add_typer(lab_kubernetes.app, name="kubernetes")
 
 DEFAULTS = LabOptions()
 Name = Annotated[str, typer.Option("--name", help="Name of the lab; several can be up side by side.")]

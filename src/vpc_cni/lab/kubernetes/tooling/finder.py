@@ -1,0 +1,74 @@
+"""Where the Kubernetes programs are: a folder that the user names, or the cache. Reads folders, changes nothing.
+
+A set comes from one folder: components of different versions side by side would be a cluster that nobody runs.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpc_cni.errors import HostError
+
+COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+# The convention of controller-runtime's envtest; its sets lack kubelet and kube-proxy and are skipped.
+ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
+BUILT_VERSION = "1.20.2"
+
+_VERSION_FOLDER = re.compile(r"\d+\.\d+\.\d+")
+PREPARE_HINT = (
+    f"run `vpc-cni lab kubernetes prepare`, or set {ASSETS_VARIABLE} to a folder with {', '.join(COMPONENTS)}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Binaries:
+    """A complete set: every one of ``COMPONENTS`` is an executable in ``folder``."""
+
+    folder: Path
+
+    def path(self, component: str) -> Path:
+        return self.folder / component
+
+
+def cache_root(environment: Mapping[str, str] | None = None) -> Path:
+    """Return the folder of all cached versions; it need not exist."""
+    given = os.environ if environment is None else environment
+    base = given.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "vpc-cni" / "kubernetes"
+
+
+def find_binaries(environment: Mapping[str, str] | None = None) -> Binaries | None:
+    """Return the user's own set when it is complete, else the newest one in the cache; None when there is none."""
+    given = os.environ if environment is None else environment
+    assets = given.get(ASSETS_VARIABLE)
+    if assets and not missing_components(Path(assets)):
+        return Binaries(Path(assets))
+    complete = [folder for folder in _cached_versions(cache_root(given)) if not missing_components(folder)]
+    return Binaries(complete[-1]) if complete else None
+
+
+def require_binaries(environment: Mapping[str, str] | None = None) -> Binaries:
+    """Return what ``find_binaries`` finds.
+
+    Raises:
+        HostError: there is no complete set.
+    """
+    found = find_binaries(environment)
+    if found is None:
+        raise HostError("the Kubernetes programs are not on this machine", hint=PREPARE_HINT)
+    return found
+
+
+def missing_components(folder: Path) -> list[str]:
+    """Return the components that are not executables in a folder, in the order of ``COMPONENTS``."""
+    return [name for name in COMPONENTS if not os.access(folder / name, os.X_OK)]
+
+
+def _cached_versions(root: Path) -> list[Path]:
+    """Return the version folders of the cache, oldest version first."""
+    if not root.is_dir():
+        return []
+    folders = [entry for entry in root.iterdir() if _VERSION_FOLDER.fullmatch(entry.name)]
+    return sorted(folders, key=lambda folder: [int(part) for part in folder.name.split(".")])

@@ -1,0 +1,133 @@
+"""Finding, naming and installing the programs of a cluster, and the lock under which they are made."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vpc_cni.errors import HostError
+from vpc_cni.lab.kubernetes.tooling import apt, build, finder, preparation, programs
+
+
+def make_set(folder: Path, *, without: str = "") -> Path:
+    folder.mkdir(parents=True)
+    for name in finder.COMPONENTS:
+        if name != without:
+            (folder / name).write_text("#!/bin/sh\n")
+            (folder / name).chmod(0o755)
+    return folder
+
+
+def environment_of(tmp_path: Path, **more: str) -> dict[str, str]:
+    return {"XDG_CACHE_HOME": str(tmp_path), **more}
+
+
+def test_the_users_own_set_comes_first(tmp_path: Path) -> None:
+    make_set(finder.cache_root(environment_of(tmp_path)) / "1.20.2")
+    own = make_set(tmp_path / "own")
+    found = finder.find_binaries(environment_of(tmp_path, KUBEBUILDER_ASSETS=str(own)))
+    assert found == finder.Binaries(own)
+
+
+def test_an_incomplete_set_is_not_mixed_with_another(tmp_path: Path) -> None:
+    cached = make_set(finder.cache_root(environment_of(tmp_path)) / "1.20.2")
+    own = make_set(tmp_path / "own", without="kubelet")
+    assert finder.missing_components(own) == ["kubelet"]
+    assert finder.find_binaries(environment_of(tmp_path, KUBEBUILDER_ASSETS=str(own))) == finder.Binaries(cached)
+
+
+def test_the_newest_complete_version_of_the_cache_is_used(tmp_path: Path) -> None:
+    root = finder.cache_root(environment_of(tmp_path))
+    make_set(root / "1.9.9")
+    wanted = make_set(root / "1.20.2")
+    make_set(root / "1.32.4", without="kube-proxy")
+    make_set(root / ".1.33.0.tmp")
+    assert finder.find_binaries(environment_of(tmp_path)) == finder.Binaries(wanted)
+
+
+def test_an_empty_machine_is_told_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="lab kubernetes prepare"):
+        finder.require_binaries(environment_of(tmp_path))
+
+
+def test_a_set_gets_into_place_whole_or_not_at_all(tmp_path: Path) -> None:
+    broken = make_set(tmp_path / "broken", without="kube-scheduler")
+    with pytest.raises(HostError, match="kube-scheduler"):
+        preparation.install_binaries(broken, tmp_path / "cache" / "1.20.2")
+    assert not (tmp_path / "cache").exists()
+    preparation.install_binaries(make_set(tmp_path / "good"), tmp_path / "cache" / "1.20.2")
+    assert finder.missing_components(tmp_path / "cache" / "1.20.2") == []
+    assert [entry.name for entry in (tmp_path / "cache").iterdir()] == ["1.20.2"]
+
+
+def test_packages_are_named_once_and_only_for_programs_that_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "runc").touch(mode=0o755)
+    wanted = {"runc": "runc", "ctr": "containerd", "containerd": "containerd", "etcd": "etcd-server"}
+    assert programs.missing_packages(wanted, str(tmp_path)) == ["containerd", "etcd-server"]
+
+
+TARGETS = """\
+http://mirror.example/debian/|bookworm|main
+http://mirror.example/debian/|bookworm|contrib
+http://mirror.example/debian/|bookworm-updates|main
+http://mirror.example/security/|bookworm-security|main
+http://mirror.example/debian/|bookworm|main
+http://other.example/|nodistro|main
+"""
+
+
+def test_the_mirrors_of_this_machine_are_used_for_sources_too() -> None:
+    mirrors = apt.parse_targets(TARGETS)
+    assert mirrors == [
+        ("http://mirror.example/debian/", "bookworm"),
+        ("http://mirror.example/debian/", "bookworm-updates"),
+        ("http://mirror.example/security/", "bookworm-security"),
+    ]
+    stanzas = apt.encode_sources(mirrors, keyring=True).split("\n\n")
+    assert len(stanzas) == 3
+    assert stanzas[2].splitlines()[:3] == [
+        "Types: deb deb-src",
+        "URIs: http://mirror.example/security/",
+        "Suites: bookworm-security",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "http://mirror.example/|trixie|main\n", TARGETS.replace("|bookworm|", "|sid|")])
+def test_another_system_has_no_mirror_for_us(text: str) -> None:
+    assert apt.parse_targets(text) == []
+
+
+def test_progress_counts_what_the_compiler_prints() -> None:
+    assert build.describe_log("+++ [0101 00:00:00] Generating deepcopy code\n") == "generating code"
+    text = "+++ [1] Building go targets:\n    cmd/kubelet\nk8s.io/api/core/v1\ngolang.org/x/net/http2\n"
+    assert build.describe_log(text).startswith("2 of about")
+
+
+HOLDER = """
+import subprocess, sys
+from pathlib import Path
+from vpc_cni.lab.kubernetes.tooling.preparation import locked
+with locked(Path(sys.argv[1]), print) as lock:
+    child = subprocess.Popen(["sleep", "60"], pass_fds=(lock,))
+    print(child.pid, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_is_held_as_long_as_a_child_that_inherited_it_lives(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        holder.kill()
+        holder.wait()
+    said: list[str] = []
+
+    def end_the_child(text: str) -> None:
+        said.append(text)
+        subprocess.run(["kill", "-9", str(child)], check=True)  # noqa: S607
+
+    with preparation.locked(tmp_path / "lock", end_the_child):
+        assert len(said) == 1
+        assert "another process" in said[0]
