@@ -7,7 +7,7 @@ its own; a DEL never waits.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -76,11 +76,16 @@ class PodNetworks:
         self._phases_add = {phase: metrics.add_seconds.labels(phase) for phase in ("assign", "wait", "wire", "total")}
         self._phases_del = {phase: metrics.del_seconds.labels(phase) for phase in ("unwire", "total")}
 
-    async def handle(self, request: CniRequest, descriptors: PassedDescriptors, caller: Caller) -> Result:
-        """Serve one request; errors of the tree become the specification's error object at the server's border."""
+    def handle(
+        self, request: CniRequest, descriptors: PassedDescriptors, caller: Caller
+    ) -> Result | Coroutine[Any, Any, Result]:
+        """Serve one request; only an ADD without an address has to wait.
+
+        Errors of the tree become the specification's error object at the server's border.
+        """
         match request.command:
             case Command.ADD:
-                return await self._count_add(request, descriptors, caller)
+                return self._add(request, descriptors, caller)
             case Command.DEL:
                 return self._del(request)
             case Command.CHECK:
@@ -92,21 +97,58 @@ class PodNetworks:
 
     # -- ADD ------------------------------------------------------------------------------------------------------
 
-    async def _count_add(self, request: CniRequest, descriptors: PassedDescriptors, caller: Caller) -> Result:
+    def _add(
+        self, request: CniRequest, descriptors: PassedDescriptors, caller: Caller
+    ) -> Result | Coroutine[Any, Any, Result]:
         started = self._clock()
         self._metrics.adds.inc()
+        with self._failures_counted(request):
+            if descriptors.netlink_socket is None or descriptors.namespace is None:
+                raise CallerError(
+                    "ADD without the pod's namespace", hint="update the aws-cni plugin on this node: it must pass it"
+                )
+            allocation = self._assign_now(request)
+            self._phases_add["assign"].observe(self._clock() - started)
+            if allocation is not None:
+                return self._complete(request, allocation, descriptors, started)
+        return self._add_later(request, descriptors, caller, self._queue_up(request, caller), started)
+
+    async def _add_later(
+        self, request: CniRequest, descriptors: PassedDescriptors, caller: Caller, waiter: Waiter, started: float
+    ) -> Result:
+        with self._failures_counted(request):
+            with self._timed(self._phases_add["wait"]):
+                allocation = await self._wait_for_address(waiter, caller)
+            return self._complete(request, allocation, descriptors, started)
+
+    @contextmanager
+    def _failures_counted(self, request: CniRequest) -> Iterator[None]:
         try:
-            result = await self._add(request, descriptors, caller)
+            yield
         except VpcCniError as err:
             self._metrics.add_failures.labels(str(int(err.cni_code))).inc()
             _log.error("ADD failed: %s", err, extra={"fields": {"sandbox": str(request.key), "pod": str(request.pod)}})
             raise
-        seconds = self._clock() - started
-        self._phases_add["total"].observe(seconds)
-        allocation = self._ledger.pool.get(request.key)
-        if allocation is not None:
-            self._log_pod("ADD", request.key, allocation, seconds)
-        return result
+
+    def _complete(
+        self, request: CniRequest, allocation: Allocation, descriptors: PassedDescriptors, started: float
+    ) -> Result:
+        """Wire the pod and answer."""
+        wiring_since = self._clock()
+        host_ifname = self._wire(request, allocation, descriptors)
+        ended = self._clock()
+        self._phases_add["wire"].observe(ended - wiring_since)
+        self._phases_add["total"].observe(ended - started)
+        self._log_pod("ADD", request.key, allocation, ended - started)
+        self._grower.nudge()
+        return encode_success(
+            add_result(
+                request,
+                host_ifname=host_ifname,
+                address=allocation.address,
+                device_number=allocation.device_number,
+            )
+        )
 
     @staticmethod
     def _log_pod(verb: str, key: SandboxKey, allocation: Allocation, seconds: float) -> None:
@@ -119,28 +161,6 @@ class PodNetworks:
             "ms": round(seconds * 1000, 2),
         }
         _log.info(verb, extra={"fields": fields})
-
-    async def _add(self, request: CniRequest, descriptors: PassedDescriptors, caller: Caller) -> Result:
-        if descriptors.netlink_socket is None or descriptors.namespace is None:
-            raise CallerError(
-                "ADD without the pod's namespace", hint="update the aws-cni plugin on this node: it must pass it"
-            )
-        with self._timed(self._phases_add["assign"]):
-            allocation = self._assign_now(request)
-        if allocation is None:
-            with self._timed(self._phases_add["wait"]):
-                allocation = await self._wait_for_address(request, caller)
-        with self._timed(self._phases_add["wire"]):
-            host_ifname = self._wire(request, allocation, descriptors)
-        self._grower.nudge()
-        return encode_success(
-            add_result(
-                request,
-                host_ifname=host_ifname,
-                address=allocation.address,
-                device_number=allocation.device_number,
-            )
-        )
 
     def _assign_now(self, request: CniRequest) -> Allocation | None:
         """Give an address unless others wait for one already; a repeated ADD gets what it has."""
@@ -181,8 +201,8 @@ class PodNetworks:
 
     # -- waiting --------------------------------------------------------------------------------------------------
 
-    async def _wait_for_address(self, request: CniRequest, caller: Caller) -> Allocation:
-        """Queue for an address until it is there, nobody wants it any more, or waiting is over."""
+    def _queue_up(self, request: CniRequest, caller: Caller) -> Waiter:
+        """Enter the lane, at once: an ADD that comes later must not be served first."""
         self._metrics.no_address.inc()
         now = self._clock()
         deadline = min(caller.deadline, now + self._options.add_wait_seconds)
@@ -191,12 +211,16 @@ class PodNetworks:
         self.serve_waiters()
         caller.progress("waiting for an address")
         self._grower.nudge()
+        return waiter
+
+    async def _wait_for_address(self, waiter: Waiter, caller: Caller) -> Allocation:
+        """Wait until an address is there, nobody wants it any more, or waiting is over."""
         gone = asyncio.ensure_future(caller.gone())
         try:
             waited: set[asyncio.Future[Any]] = {waiter.ready, gone}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if not waiter.ready.done():
-                raise CallerError(f"the plugin of {request.key} is gone", cni_code=CniCode.TRY_AGAIN_LATER)
+                raise CallerError(f"the plugin of {waiter.key} is gone", cni_code=CniCode.TRY_AGAIN_LATER)
             return waiter.ready.result()
         finally:
             gone.cancel()

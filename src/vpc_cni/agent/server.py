@@ -2,6 +2,11 @@
 
 Owns the listening socket and the connections; knows nothing of pools. A handler gets the judged request, the
 descriptors and a :class:`Caller` to report progress through and to learn whether the plugin is still there.
+
+Theory of operation. Nearly every request has arrived whole when its connection is accepted, and nearly every one can
+be answered at once. So a connection is read, handled and answered in one go, within the turn of the loop that
+accepted it; a task, at ten times the cost, is made only for what has to wait: the rest of a request, an ADD
+without an address, a plugin that does not read its answer.
 """
 
 import asyncio
@@ -9,19 +14,31 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from vpc_cni.errors import VpcCniError
 from vpc_cni.rpc.cni import CniRequest, encode_error, parse_request
 from vpc_cni.rpc.descriptors import PassedDescriptors
 from vpc_cni.rpc.messages import Progress, Request, Result, encode_progress, encode_result
-from vpc_cni.rpc.transport import check_peer, open_listener, receive_request, send_frame, wait_peer_gone
+from vpc_cni.rpc.transport import (
+    RequestReader,
+    check_peer,
+    open_listener,
+    receive_rest,
+    send_frame,
+    send_now,
+    wait_peer_gone,
+)
 
 _log = logging.getLogger(__name__)
 _RECEIVE_SECONDS = 5.0
 _SEND_SECONDS = 5.0
-_ACCEPT_AT_ONCE = 64
+_ACCEPT_AT_ONCE = 256
+# Then the rest of the agent gets its turn: timers, waiting ADDs, probes.
+_SERVE_AT_ONCE = 8
 _ACCEPT_PAUSE_SECONDS = 0.1
 # The plugin takes silence of 2 s for a dead agent. When this many requests are ahead of one, it is told to wait.
 _BUSY_DEPTH = 32
@@ -46,7 +63,9 @@ class Caller:
         await wait_peer_gone(self._connection)
 
 
-Handler = Callable[[CniRequest, PassedDescriptors, Caller], Awaitable[Result]]
+Waiting = Coroutine[Any, Any, Result]
+Handler = Callable[[CniRequest, PassedDescriptors, Caller], Result | Waiting]
+"""Answers at once, or returns what to wait for; the descriptors stay open until it has ended."""
 
 
 class PluginServer:
@@ -72,12 +91,13 @@ class PluginServer:
         self._agent_version = agent_version
         self._on_refused = on_refused
         self._tasks: set[asyncio.Task[None]] = set()
+        self._accepted: deque[socket.socket] = deque()
         self._listener: socket.socket | None = None
 
     @property
     def in_flight(self) -> int:
         """Connections that have no answer yet."""
-        return len(self._tasks)
+        return len(self._tasks) + len(self._accepted)
 
     def listen(self) -> None:
         """Open the socket (0600) and accept from now on.
@@ -95,6 +115,8 @@ class PluginServer:
             self._listener.close()
             self._path.unlink(missing_ok=True)
             self._listener = None
+        while self._accepted:  # served in turns that are planned already
+            await asyncio.sleep(0)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_seconds)
         for task in self._tasks:
@@ -103,23 +125,37 @@ class PluginServer:
             await asyncio.wait(self._tasks, timeout=1)
 
     def _accept(self) -> None:
+        """Accept who is there and serve the first of them; the others know that they wait."""
+        is_serving = bool(self._accepted)
+        for connection in self._accept_waiting():
+            self._accepted.append(connection)
+            if self.in_flight > _BUSY_DEPTH:
+                Caller(connection, 0.0).progress(f"{self.in_flight} requests are being handled")
+        if not is_serving:
+            self._serve_some()
+
+    def _serve_some(self) -> None:
+        for _ in range(min(_SERVE_AT_ONCE, len(self._accepted))):
+            self._serve(self._accepted.popleft())
+        if self._accepted:
+            asyncio.get_running_loop().call_soon(self._serve_some)
+
+    def _accept_waiting(self) -> list[socket.socket]:
+        accepted: list[socket.socket] = []
         listener = self._listener
-        if listener is None:
-            return
-        for _ in range(_ACCEPT_AT_ONCE):
+        while listener is not None and len(accepted) < _ACCEPT_AT_ONCE:
             try:
                 connection, _ = listener.accept()
             except BlockingIOError:  # nobody left to accept
-                return
+                break
             except ConnectionAbortedError:
                 continue
             except OSError as err:
                 self._pause_accepting(err)
-                return
+                break
             connection.setblocking(False)
-            task = asyncio.get_running_loop().create_task(self._serve(connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            accepted.append(connection)
+        return accepted
 
     def _pause_accepting(self, error: OSError) -> None:
         """Out of descriptors or memory: leave the waiting connections alone for a moment instead of spinning."""
@@ -133,39 +169,98 @@ class PluginServer:
         if self._listener is listener:
             asyncio.get_running_loop().add_reader(listener, self._accept)
 
-    async def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                check_peer(connection, uid=os.geteuid())
-                request, descriptors = await receive_request(connection, timeout_seconds=_RECEIVE_SECONDS)
-            except VpcCniError as err:
-                self._on_refused(err)
-                await self._answer(connection, encode_error(b"", err))
-                return
-            with descriptors:
-                caller = Caller(connection, self._clock() + request.deadline_ms / 1000)
-                if len(self._tasks) > _BUSY_DEPTH:
-                    caller.progress(f"{len(self._tasks)} requests are being handled")
-                    await asyncio.sleep(0)
-                result = await self._handle(request, descriptors, caller)
-            await self._answer(connection, result)
+    def _serve(self, connection: socket.socket) -> None:
+        """Read, handle and answer a request as far as that needs no waiting; a task does the rest."""
+        reader = RequestReader(connection)
+        try:
+            check_peer(connection, uid=os.geteuid())
+            received = reader.read()
+        except (VpcCniError, OSError) as err:
+            self._refuse(connection, err)
+            return
+        if received is None:
+            self._spawn(self._serve_slowly(connection, reader))
+        else:
+            self._dispatch(connection, *received)
 
-    async def _handle(self, request: Request, descriptors: PassedDescriptors, caller: Caller) -> Result:
+    async def _serve_slowly(self, connection: socket.socket, reader: RequestReader) -> None:
+        try:
+            received = await receive_rest(reader, connection, timeout_seconds=_RECEIVE_SECONDS)
+        except VpcCniError as err:
+            self._refuse(connection, err)
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            self._dispatch(connection, *received)
+
+    def _refuse(self, connection: socket.socket, error: Exception) -> None:
+        self._on_refused(error)
+        self._answer(connection, encode_error(b"", error))
+
+    def _dispatch(self, connection: socket.socket, request: Request, descriptors: PassedDescriptors) -> None:
+        """Handle a request that has arrived; owns connection and descriptors from here on."""
+        caller = Caller(connection, self._clock() + request.deadline_ms / 1000)
+        outcome = self._outcome(request, lambda: self._handle(request, descriptors, caller))
+        if isinstance(outcome, Result):
+            descriptors.close()
+            self._answer(connection, outcome)
+        else:
+            self._spawn(self._finish(connection, request, descriptors, outcome))
+
+    def _handle(self, request: Request, descriptors: PassedDescriptors, caller: Caller) -> Result | Waiting:
         try:
             parsed = parse_request(request)
         except VpcCniError as err:
             self._on_refused(err)
-            return encode_error(request.config, err)
+            raise
         for warning in parsed.warnings:
             _log.warning("%s: %s", parsed.command, warning)
-        try:
-            return await self._handler(parsed, descriptors, caller)
-        except VpcCniError as err:
-            return encode_error(request.config, err)
-        except Exception as err:
-            _log.exception("request failed: a bug", extra={"fields": {"command": request.command}})
-            return encode_error(request.config, err)
+        return self._handler(parsed, descriptors, caller)
 
-    async def _answer(self, connection: socket.socket, result: Result) -> None:
-        stamped = Result(result.exit_code, result.stdout, self._agent_version)
-        await send_frame(connection, encode_result(stamped), timeout_seconds=_SEND_SECONDS)
+    async def _finish(
+        self, connection: socket.socket, request: Request, descriptors: PassedDescriptors, waiting: Waiting
+    ) -> None:
+        """Wait for a handler and answer. A connection that is closed without an answer makes its plugin try again."""
+        with contextlib.ExitStack() as owned:
+            owned.enter_context(connection)
+            with descriptors:
+                try:
+                    result = await waiting
+                except Exception as err:
+                    result = self._failure(request, err)
+            owned.pop_all()
+        self._answer(connection, result)
+
+    def _outcome(self, request: Request, handle: Callable[[], Result | Waiting]) -> Result | Waiting:
+        try:
+            return handle()
+        except Exception as err:
+            return self._failure(request, err)
+
+    def _failure(self, request: Request, error: Exception) -> Result:
+        if not isinstance(error, VpcCniError):
+            _log.error("request failed: a bug", exc_info=error, extra={"fields": {"command": request.command}})
+        return encode_error(request.config, error)
+
+    def _answer(self, connection: socket.socket, result: Result) -> None:
+        """Send the answer and close; a plugin that is gone needs none."""
+        frame = encode_result(Result(result.exit_code, result.stdout, self._agent_version))
+        try:
+            sent = send_now(connection, frame)
+        except OSError:
+            sent = len(frame)
+        if sent == len(frame):
+            connection.close()
+        else:
+            self._spawn(self._send_rest(connection, frame[sent:]))
+
+    @staticmethod
+    async def _send_rest(connection: socket.socket, rest: bytes) -> None:
+        with connection:
+            await send_frame(connection, rest, timeout_seconds=_SEND_SECONDS)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

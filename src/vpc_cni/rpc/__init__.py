@@ -23,11 +23,14 @@ from vpc_cni.rpc.messages import (
 from vpc_cni.rpc.spool import SPOOL_DIRECTORY, decode_spooled, encode_spooled, spool_name
 from vpc_cni.rpc.transport import (
     Peer,
+    RequestReader,
     check_peer,
     get_peer,
     open_listener,
     receive_request,
+    receive_rest,
     send_frame,
+    send_now,
     wait_peer_gone,
 )
 
@@ -43,6 +46,7 @@ __all__ = [
     "Peer",
     "Progress",
     "Request",
+    "RequestReader",
     "Result",
     "Tag",
     "check_peer",
@@ -59,8 +63,10 @@ __all__ = [
     "get_peer",
     "open_listener",
     "receive_request",
+    "receive_rest",
     "remove_marker",
     "send_frame",
+    "send_now",
     "spool_name",
     "wait_peer_gone",
     "write_marker",

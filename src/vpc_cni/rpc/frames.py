@@ -173,6 +173,10 @@ class FrameBuffer:
         Raises:
             CallerError: the bytes are not a frame that this version reads. The buffer is useless then.
         """
+        if not self._data and len(data) >= HEADER_BYTES and self._header is None:
+            header = decode_header(data)
+            if len(data) == HEADER_BYTES + header.payload_bytes:  # the usual case: one read, one frame
+                return Frame(header.type, decode_fields(data[HEADER_BYTES:]), header.version, header.min_version)
         self._data += data
         if self._header is None:
             if len(self._data) < HEADER_BYTES:

@@ -23,7 +23,12 @@ from vpc_cni.rpc.messages import Request, decode_request
 MAX_DESCRIPTORS = 8
 SOCKET_PATH_MAX_BYTES = 107
 _READ_BYTES = 64 << 10
+# As plain numbers: arithmetic on the enumerations costs more than the system call's own overhead.
 _MSG_CTRUNC = int(socket.MSG_CTRUNC)
+_MSG_CMSG_CLOEXEC = int(socket.MSG_CMSG_CLOEXEC)
+_MSG_NOSIGNAL = int(socket.MSG_NOSIGNAL)
+_SOL_SOCKET = int(socket.SOL_SOCKET)
+_SCM_RIGHTS = int(socket.SCM_RIGHTS)
 _ANCILLARY_BYTES = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
 # struct ucred of linux/socket.h: pid, uid, gid.
 _UCRED = struct.Struct("=iII")
@@ -113,71 +118,114 @@ def _remove_stale_socket(path: Path) -> None:
     raise HostError(f"another agent listens on {path}", hint="only one agent may run on a node; stop the other one")
 
 
+class RequestReader:
+    """Receives the one request of a connection, as much of it as is there at each call.
+
+    The plugin sends its request right behind its connect, so the first :meth:`read` has all of it nearly always.
+
+    Args:
+        sock: connected, non-blocking; stays the caller's.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._buffer = FrameBuffer()
+        self._fds: list[int] = []
+        self._started = False
+
+    def read(self) -> tuple[Request, PassedDescriptors] | None:
+        """Read what has arrived; never waits.
+
+        Returns:
+            The request and its descriptors, now owned by the caller; None while some of it has yet to come.
+
+        Raises:
+            CallerError: not a request, cut, wrong descriptors. Whatever arrived is closed.
+        """
+        try:
+            frame = self._read_frame()
+            if frame is None:
+                return None
+            request = decode_request(frame)
+        except OSError as err:
+            self.close()
+            raise CallerError(
+                f"connection failed: {err.strerror}", cni_code=CniCode.IO_FAILURE, retryable=True
+            ) from err
+        except BaseException:
+            self.close()
+            raise
+        fds, self._fds = self._fds, []
+        return request, PassedDescriptors(request.descriptors, fds)
+
+    def _read_frame(self) -> Frame | None:
+        """Return the frame when it is complete and nothing follows it."""
+        while True:
+            try:
+                data = self._receive()
+            except BlockingIOError:
+                return None
+            if not data:
+                raise malformed(f"connection closed after {self._buffer.pending_bytes} bytes")
+            frame = self._buffer.feed(data)
+            if frame is None:
+                continue
+            if self._buffer.pending_bytes:
+                raise malformed(f"{self._buffer.pending_bytes} bytes follow the request")
+            return frame
+
+    def _receive(self) -> bytes:
+        if self._started:
+            # A plain recv drops descriptors of later bytes: the kernel closes them.
+            return self._socket.recv(_READ_BYTES)
+        data, ancillary, flags, _ = self._socket.recvmsg(_READ_BYTES, _ANCILLARY_BYTES, _MSG_CMSG_CLOEXEC)
+        self._started = True
+        self._fds += _passed_fds(ancillary)
+        if flags & _MSG_CTRUNC:
+            raise malformed(f"more than {MAX_DESCRIPTORS} descriptors, or no room for them in this process")
+        return data
+
+    def close(self) -> None:
+        """Close what has arrived of an unfinished request. May be repeated."""
+        fds, self._fds = self._fds, []
+        close_all(fds)
+
+
 async def receive_request(sock: socket.socket, *, timeout_seconds: float) -> tuple[Request, PassedDescriptors]:
     """Receive the one request of a connection and the descriptors that came with its first byte.
 
     Args:
         sock: connected, non-blocking.
 
-    Returns:
-        The request, and its descriptors, now owned by the caller.
-
     Raises:
         CallerError: not a request, cut, too slow, wrong descriptors. Whatever arrived is closed.
     """
-    fds: list[int] = []
+    return await receive_rest(RequestReader(sock), sock, timeout_seconds=timeout_seconds)
+
+
+async def receive_rest(
+    reader: RequestReader, sock: socket.socket, *, timeout_seconds: float
+) -> tuple[Request, PassedDescriptors]:
+    """Wait for what is missing of a request that was begun. Errors as for ``receive_request``."""
     try:
         async with asyncio.timeout(timeout_seconds):
-            request = decode_request(await _receive_frame(sock, fds))
+            while True:
+                received = reader.read()
+                if received is not None:
+                    return received
+                await _wait_readable(sock)
     except TimeoutError as err:
-        close_all(fds)
         raise CallerError(
             f"no complete request within {timeout_seconds} s", cni_code=CniCode.IO_FAILURE, retryable=True
         ) from err
-    except OSError as err:
-        close_all(fds)
-        raise CallerError(f"connection failed: {err.strerror}", cni_code=CniCode.IO_FAILURE, retryable=True) from err
-    except BaseException:
-        close_all(fds)
-        raise
-    return request, PassedDescriptors(request.descriptors, fds)
-
-
-async def _receive_frame(sock: socket.socket, fds: list[int]) -> Frame:
-    """Receive one frame and nothing after it; appends received descriptors to ``fds`` as soon as they exist."""
-    buffer = FrameBuffer()
-    data = await _receive_first(sock, fds)
-    loop = asyncio.get_running_loop()
-    while True:
-        if not data:
-            raise malformed(f"connection closed after {buffer.pending_bytes} bytes")
-        frame = buffer.feed(data)
-        if frame is not None:
-            break
-        # A plain recv drops descriptors of later bytes: the kernel closes them.
-        data = await loop.sock_recv(sock, _READ_BYTES)
-    if buffer.pending_bytes:
-        raise malformed(f"{buffer.pending_bytes} bytes follow the request")
-    return frame
-
-
-async def _receive_first(sock: socket.socket, fds: list[int]) -> bytes:
-    while True:
-        try:
-            data, ancillary, flags, _ = sock.recvmsg(_READ_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
-            break
-        except BlockingIOError:
-            await _wait_readable(sock)
-    fds += _passed_fds(ancillary)
-    if flags & _MSG_CTRUNC:
-        raise malformed(f"more than {MAX_DESCRIPTORS} descriptors, or no room for them in this process")
-    return data
+    finally:
+        reader.close()
 
 
 def _passed_fds(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
     fds = array.array("i")
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+        if level == _SOL_SOCKET and kind == _SCM_RIGHTS:
             fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
     return fds.tolist()
 
@@ -205,19 +253,20 @@ async def wait_peer_gone(sock: socket.socket) -> None:
     await _wait_readable(sock)
 
 
+def send_now(sock: socket.socket, frame: bytes) -> int:
+    """Send as much of an encoded frame as fits, return how many bytes; never waits. Raises OSError: the peer is gone."""
+    try:
+        return sock.send(frame, _MSG_NOSIGNAL)
+    except BlockingIOError:
+        return 0
+
+
 async def send_frame(sock: socket.socket, frame: bytes, *, timeout_seconds: float) -> bool:
     """Send an encoded frame whole. Returns False when the peer is gone or does not read in time."""
     with contextlib.suppress(OSError, TimeoutError):
-        sent = _send_now(sock, frame)
+        sent = send_now(sock, frame)
         if sent < len(frame):
             async with asyncio.timeout(timeout_seconds):
                 await asyncio.get_running_loop().sock_sendall(sock, memoryview(frame)[sent:])
         return True
     return False
-
-
-def _send_now(sock: socket.socket, frame: bytes) -> int:
-    try:
-        return sock.send(frame, socket.MSG_NOSIGNAL)
-    except BlockingIOError:
-        return 0
