@@ -254,7 +254,7 @@ async def wait_peer_gone(sock: socket.socket) -> None:
 
 
 def send_now(sock: socket.socket, frame: bytes) -> int:
-    """Send as much of an encoded frame as fits, return how many bytes; never waits. Raises OSError: the peer is gone."""
+    """Send as much of a frame as fits, without waiting; return how many bytes. Raises OSError: the peer is gone."""
     try:
         return sock.send(frame, _MSG_NOSIGNAL)
     except BlockingIOError:
