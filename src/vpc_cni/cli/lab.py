@@ -19,6 +19,7 @@ from vpc_cni.cli.lab_output import (
 from vpc_cni.errors import CallerError
 from vpc_cni.lab import Lab, LabOptions
 from vpc_cni.lab.enter import execute_inside
+from vpc_cni.lab.kubernetes.shape import ProxyBackend
 from vpc_cni.lab.nodes.environment import parse_override
 from vpc_cni.lab.options import CredentialSource
 from vpc_cni.lab.paths import lab_paths
@@ -58,6 +59,10 @@ def up(
         CredentialSource, typer.Option(help="Where agents get their credentials from.")
     ] = CredentialSource.INSTANCE,
     seed: Annotated[int, typer.Option(help="Same seed, same addresses and ids.")] = DEFAULTS.seed,
+    kubernetes: Annotated[bool, typer.Option("--kubernetes", help="Run a real Kubernetes on the nodes.")] = False,
+    proxy_backend: Annotated[
+        ProxyBackend, typer.Option(help="Which iptables kube-proxy writes its rules with.")
+    ] = ProxyBackend.NFT,
 ) -> None:
     """Start a lab: VPC, nodes, and an agent on each node."""
     options = LabOptions(
@@ -75,6 +80,8 @@ def up(
         metadata_lag_seconds=metadata_lag,
         seed=seed,
         credentials=credentials,
+        kubernetes=kubernetes,
+        proxy_backend=proxy_backend,
     )
     with progress_printer() as progress:
         Lab(options, on_progress=progress).up()

@@ -54,6 +54,8 @@ def run_lab(options: LabOptions, paths: LabPaths, reporter: "Reporter") -> VpcCn
     """Run a lab from its mounts to its end and return why it never came up, or None. Nothing of it is left."""
     try:
         raise_descriptor_limit()
+        if options.kubernetes and os.geteuid() != 0:
+            raise CallerError("a Kubernetes in the lab needs root", hint="run it as root, or without --kubernetes")
         become_root()
         folder = prepare(paths, reporter.progress)
         asyncio.run(serve(options, paths, folder, reporter))

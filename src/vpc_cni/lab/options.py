@@ -10,6 +10,7 @@ from vpc_cni.errors import CallerError
 
 MAX_NODES = 100
 SUBNETS = 2
+PROXY_BACKENDS = ("nft", "legacy")
 SUBNET_BITS = 4  # a /16 gives subnets of /20
 
 
@@ -38,6 +39,8 @@ class LabOptions:
         credentials: where agents get theirs from: ``instance``, ``web-identity`` or ``container``.
         port: of the EC2 and STS APIs on 127.0.0.1; 0 lets the kernel choose.
         seed: the same seed and the same calls give the same addresses and ids.
+        kubernetes: run a real Kubernetes on the nodes; needs root and `vpc-cni lab kubernetes prepare`.
+        proxy_backend: ``nft`` or ``legacy``: which iptables the cluster's kube-proxy writes its rules with.
     """
 
     name: str = "default"
@@ -57,6 +60,8 @@ class LabOptions:
     seed: int = 1
     port: int = 0
     credentials: str = CredentialSource.INSTANCE
+    kubernetes: bool = False
+    proxy_backend: str = PROXY_BACKENDS[0]
 
     def __post_init__(self) -> None:
         if not 0 <= self.nodes <= MAX_NODES:
@@ -65,6 +70,8 @@ class LabOptions:
             raise CallerError(
                 f'"{self.credentials}" is no source of credentials', hint=f"choose {', '.join(CredentialSource)}"
             )
+        if self.proxy_backend not in PROXY_BACKENDS:
+            raise CallerError(f'"{self.proxy_backend}" is no iptables', hint=f"choose {' or '.join(PROXY_BACKENDS)}")
         self.subnets()
 
     def cidr(self) -> IPv4Network:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vpc_cni.errors import CallerError, HostError
+from vpc_cni.lab.kubernetes.cgroups import remove_groups
 from vpc_cni.lab.paths import LabPaths
 
 START_TIME_FIELD = 22  # "starttime" of proc_pid_stat(5), counted from 1
@@ -147,4 +148,5 @@ def clear_leftovers(paths: LabPaths) -> bool:
     if not paths.root.exists():
         return False
     shutil.rmtree(paths.root)
+    remove_groups(paths.name)
     return True

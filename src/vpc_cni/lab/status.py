@@ -28,6 +28,7 @@ async def describe_world(world: World) -> Json:
         "pods": [describe_pod(world, pod) for pod in world.pods()],
         "faults": [describe_fault(fault) for fault in world.faults.active()],
         "dropped_unmapped": counters.unmapped,
+        "kubernetes": await world.cluster.describe() if world.cluster is not None else None,
     }
 
 

@@ -15,18 +15,23 @@ from pathlib import Path
 
 from vpc_cni.errors import CallerError
 from vpc_cni.lab.cloud import Cloud, CloudSettings, instances, networks
-from vpc_cni.lab.cloud.records import Interface, Subnet
+from vpc_cni.lab.cloud.instance_types import instance_types
+from vpc_cni.lab.cloud.records import Instance, Interface, Subnet
 from vpc_cni.lab.fabric import Fabric, FabricOptions
 from vpc_cni.lab.faults import FaultBook
+from vpc_cni.lab.kubernetes.cluster import Cluster
+from vpc_cni.lab.kubernetes.node_config import NodeFacts
+from vpc_cni.lab.kubernetes.shape import CONTROL_PLANE, CONTROL_PLANE_TYPE
 from vpc_cni.lab.namespaces import NetnsFolder
+from vpc_cni.lab.nodes import boot
 from vpc_cni.lab.nodes.agent import AgentProcess
 from vpc_cni.lab.nodes.builder import NodeBuilder
-from vpc_cni.lab.nodes.node import Node
+from vpc_cni.lab.nodes.node import Node, subnet_interface
 from vpc_cni.lab.nodes.pods import Pod
 from vpc_cni.lab.options import LabOptions
 from vpc_cni.lab.paths import LabPaths
 from vpc_cni.lab.servers import Servers
-from vpc_cni.lab.wiring import CloudWiring
+from vpc_cni.lab.wiring import CloudWiring, link_name
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +62,7 @@ class World:
         self.faults = FaultBook(self.cloud, self.fabric)
         self.servers = Servers(self.cloud, folder.get(ROUTER))
         self._builder = NodeBuilder(options, paths, folder, self.servers, self._threads)
+        self.cluster = Cluster(options, paths, folder) if options.kubernetes else None
         self._wiring = CloudWiring(self.cloud, self.fabric, self._start_instance, self._end_instance, self.keep)
         self._subnets: list[Subnet] = []
 
@@ -70,12 +76,18 @@ class World:
         self.cloud.identities.create_role(NODE_ROLE)
         await self.servers.start(self.options.port)
         progress(f"VPC {self.options.cidr()} with EC2, metadata and STS")
+        if self.cluster is not None:
+            await self._start_control_plane(self.cluster, progress)
         for _ in range(self.options.nodes):
             await self.add_node(progress)
         await self._wait_for_agents(progress)
+        if self.cluster is not None:
+            await self.cluster.wait_ready(progress)
 
     async def down(self) -> None:
         """End everything that this process started; namespaces end with it."""
+        if self.cluster is not None:
+            await self.cluster.stop()
         await asyncio.gather(*(node.agent.discard() for node in self.nodes.values() if node.agent is not None))
         for node in self.nodes.values():
             node.pods.abandon()
@@ -94,17 +106,14 @@ class World:
         self._node_numbers += 1
         name = f"node-{self._node_numbers}"
         subnet = self._subnets[(self._node_numbers - 1) % len(self._subnets)]
-        request = instances.simple_request(
-            subnet.subnet_id, self.options.instance_type, role_name=NODE_ROLE, given={"Name": name}
-        )
-        instance = instances.run(self.cloud, request)
-        primary = self.cloud.interfaces_of(instance.instance_id)[0]
-        await self.fabric.wait_for(lambda ports: (port := ports.get(primary.eni_id)) is not None and port.forwarding)
+        instance, primary = await self._run_instance(name, self.options.instance_type, subnet, NODE_ROLE)
         node = self._builder.build(name, instance, primary, subnet)
         node.boot()
         self.nodes[name] = node
         if node.agent is not None:
             await node.agent.start()
+        if self.cluster is not None:
+            await self.cluster.add_node(kubernetes_facts(node, subnet))
         progress(f"{name}  {instance.instance_type}  {instance.instance_id}  {primary.primary}")
         return node
 
@@ -122,6 +131,26 @@ class World:
 
     def enis_of(self, node: Node) -> list[Interface]:
         return self.cloud.interfaces_of(node.facts.instance_id)
+
+    async def _run_instance(
+        self, name: str, instance_type: str, subnet: Subnet, role_name: str = ""
+    ) -> tuple[Instance, Interface]:
+        """Start an instance and wait until its primary ENI is wired."""
+        request = instances.simple_request(subnet.subnet_id, instance_type, role_name=role_name, given={"Name": name})
+        instance = instances.run(self.cloud, request)
+        primary = self.cloud.interfaces_of(instance.instance_id)[0]
+        await self.fabric.wait_for(lambda ports: (port := ports.get(primary.eni_id)) is not None and port.forwarding)
+        return instance, primary
+
+    async def _start_control_plane(self, cluster: Cluster, progress: Progress) -> None:
+        """Start the control plane on an instance of its own, which is no node."""
+        subnet = self._subnets[0]
+        instance, primary = await self._run_instance(CONTROL_PLANE, CONTROL_PLANE_TYPE, subnet)
+        netns = self.folder.get(instance.instance_id)
+        boot.apply_instance_defaults(netns)
+        boot.run_dhcp(netns, link_name(0, 0), subnet_interface(primary.primary, subnet.cidr), subnet.gateway)
+        progress(f"{CONTROL_PLANE}  {instance.instance_type}  {instance.instance_id}  {primary.primary}")
+        await cluster.start(instance.instance_id, primary.primary, progress)
 
     async def _wait_for_agents(self, progress: Progress) -> None:
         agents = [node.agent for node in self.nodes.values() if node.agent is not None]
@@ -229,6 +258,8 @@ class World:
         self.keep(self._end_node(node))
 
     async def _end_node(self, node: Node) -> None:
+        if self.cluster is not None:
+            await self.cluster.remove_node(node.name)
         if node.agent is not None:
             await node.agent.discard()
         node.pods.abandon()
@@ -252,6 +283,20 @@ def kill_children() -> None:
         for pid in listing.read_text().split():
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
+
+
+def kubernetes_facts(node: Node, subnet: Subnet) -> NodeFacts:
+    """Return what the cluster knows of a node of the lab. Pure."""
+    limits = instance_types()[node.facts.instance_type]
+    return NodeFacts(
+        name=node.name,
+        address=node.facts.primary.ip,
+        instance_id=node.facts.instance_id,
+        instance_type=node.facts.instance_type,
+        zone=subnet.zone,
+        # Those with an address of their own, and two of the host network, as EKS counts.
+        max_pods=limits.pod_addresses + 2,
+    )
 
 
 def cloud_settings(options: LabOptions) -> CloudSettings:

@@ -28,16 +28,6 @@ class ClusterPaths:
         return self.root / "log"
 
     @property
-    def images(self) -> Path:
-        """Archives that every node imports when it starts."""
-        return self.root / "images"
-
-    @property
-    def programs(self) -> Path:
-        """Folder of links ``iptables*`` to the chosen backend; first in the path of kubelet and kube-proxy."""
-        return self.root / "programs"
-
-    @property
     def state(self) -> Path:
         """Mount point of a tmpfs that only the lab's process and its children have: etcd's data."""
         return self.root / "state"
@@ -74,6 +64,11 @@ class NodeFiles:
     def state(self) -> Path:
         """Mount point of a tmpfs that only the lab's process and its children have; survives the node's processes."""
         return self.root / "state"
+
+    @property
+    def programs(self) -> Path:
+        """Folder of links ``iptables*`` to the chosen backend; first in the path of the node's programs."""
+        return self.root / "programs"
 
     @property
     def plan(self) -> Path:

@@ -1,0 +1,178 @@
+"""The Kubernetes of one lab: control plane, nodes, and the port by which people reach the API.
+
+The lab's world gives instances and nodes; this adds what runs on them. Everything ends with the lab's process; what
+the kernel does not take back by itself are empty control groups, which the next start or end of the lab removes.
+"""
+
+import asyncio
+import datetime
+import socket
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address
+
+from vpc_cni.errors import CallerError, HostError
+from vpc_cni.lab.kubernetes.api import ApiClient, Json, wait_until
+from vpc_cni.lab.kubernetes.cgroups import remove_groups
+from vpc_cni.lab.kubernetes.control_plane import ControlPlane
+from vpc_cni.lab.kubernetes.credentials import Credentials
+from vpc_cni.lab.kubernetes.forwarder import Forwarder
+from vpc_cni.lab.kubernetes.images import ensure_images
+from vpc_cni.lab.kubernetes.node import KubernetesNode
+from vpc_cni.lab.kubernetes.node_config import NodeFacts
+from vpc_cni.lab.kubernetes.paths import ClusterPaths
+from vpc_cni.lab.kubernetes.shape import API_PORT, ClusterShape, ProxyBackend
+from vpc_cni.lab.kubernetes.tooling.finder import cache_root, require_binaries
+from vpc_cni.lab.kubernetes.tooling.programs import CLUSTER_PROGRAMS, install_line, missing_packages
+from vpc_cni.lab.namespaces import NetnsFolder
+from vpc_cni.lab.options import LabOptions
+from vpc_cni.lab.paths import LabPaths
+
+Progress = Callable[[str], None]
+
+NODES_SECONDS = 90.0
+
+
+class Cluster:
+    """Owns everything of Kubernetes in one lab. All methods belong to the daemon's event loop.
+
+    Raises:
+        HostError: a program is missing.
+    """
+
+    def __init__(self, options: LabOptions, paths: LabPaths, folder: NetnsFolder) -> None:
+        require_host()
+        self.paths = ClusterPaths(paths.root / "kubernetes")
+        self.nodes: dict[str, KubernetesNode] = {}
+        self._options = options
+        self._lab_paths = paths
+        self._folder = folder
+        self._binaries = require_binaries()
+        self._images = ensure_images(cache_root())
+        self._forwarder: Forwarder | None = None
+        self._plane: ControlPlane | None = None
+        self._starting: asyncio.Task[None] | None = None
+
+    async def start(self, netns: str, address: IPv4Address, progress: Progress) -> None:
+        """Start the control plane on an instance; returns when nodes may be added, before the API serves.
+
+        Args:
+            netns: name of the instance's namespace in the lab's folder.
+        """
+
+        async def open_socket() -> socket.socket:
+            return await self._folder.open_socket(netns, socket.AF_INET, socket.SOCK_STREAM)
+
+        self._forwarder = Forwarder(open_socket, address, API_PORT)
+        port = await self._forwarder.start()
+        backend = ProxyBackend(self._options.proxy_backend)
+        self.shape = ClusterShape(self._options.name, self._options.cidr(), address, port, backend)
+        self.credentials = Credentials(self.shape, self.paths, datetime.datetime.now(datetime.UTC))
+        self.credentials.write()
+        self.api = ApiClient(port, self.credentials.authority, self.credentials.admin)
+        self._plane = ControlPlane(self.shape, self.paths, self._folder.path(netns), self._binaries)
+        self._starting = asyncio.create_task(self._plane.start(self.api, progress))
+
+    async def add_node(self, facts: NodeFacts) -> None:
+        """Switch a node on; it becomes Ready when its network is."""
+        netns_path = self._folder.path(facts.instance_id)
+        node = KubernetesNode(facts, self.shape, self._lab_paths, netns_path, self._binaries)
+        self.nodes[facts.name] = node
+        node.prepare(self.credentials, self._images)
+        await node.start()
+
+    async def remove_node(self, name: str) -> None:
+        """Switch a node off for good and delete its object, as a cloud's controller does."""
+        node = self.nodes.pop(name, None)
+        if node is not None:
+            await node.discard()
+            await self.api.delete(f"/api/v1/nodes/{name}")
+
+    def node(self, name: str) -> KubernetesNode:
+        """Return a node.
+
+        Raises:
+            CallerError: there is none of this name.
+        """
+        if name not in self.nodes:
+            raise CallerError(f'there is no Kubernetes node "{name}"')
+        return self.nodes[name]
+
+    async def wait_ready(self, progress: Progress) -> None:
+        """Wait until every node is Ready and pods may be created.
+
+        Raises:
+            HostError: something ended, or it took too long.
+        """
+        if self._starting is not None:
+            await self._starting
+        await wait_until(self._is_ready, f"Ready of {', '.join(self.nodes)}", NODES_SECONDS, self._require_running)
+        progress(f"{len(self.nodes)} nodes are Ready; export KUBECONFIG={self.paths.kubeconfig}")
+
+    async def stop(self) -> None:
+        """End everything and leave nothing."""
+        if self._starting is not None:
+            self._starting.cancel()
+        if self._forwarder is not None:
+            self._forwarder.stop()
+        await asyncio.gather(*(node.discard() for node in self.nodes.values()))
+        if self._plane is not None:
+            await self._plane.stop()
+        await asyncio.to_thread(remove_groups, self._options.name)
+
+    async def describe(self) -> Json:
+        """Return the part of `lab status --json` that is about Kubernetes."""
+        ready = await self.ready_nodes()
+        return {
+            "version": self._binaries.folder.name,
+            "kubeconfig": str(self.paths.kubeconfig),
+            "api_server": self.shape.forwarded_url,
+            "service_cidr": str(self.shape.services),
+            "proxy_backend": str(self.shape.proxy_backend),
+            "log_dir": str(self.paths.log_dir),
+            "nodes": [
+                {"name": name, "init_pid": node.init_pid, "ready": name in ready} for name, node in self.nodes.items()
+            ],
+            "control_plane": {name: program.pid for name, program in self.plane.programs.items()},
+        }
+
+    @property
+    def plane(self) -> ControlPlane:
+        """The control plane, once it has been started."""
+        if self._plane is None:
+            raise HostError("the control plane has not been started")
+        return self._plane
+
+    async def ready_nodes(self) -> set[str]:
+        """Return the names of Ready nodes; empty while the API is away."""
+        try:
+            return {
+                node["metadata"]["name"] for node in (await self.api.get("/api/v1/nodes"))["items"] if is_ready(node)
+            }
+        except HostError:
+            return set()
+
+    async def _is_ready(self) -> bool:
+        if not set(self.nodes) <= await self.ready_nodes():
+            return False
+        return await self.api.find("/api/v1/namespaces/default/serviceaccounts/default") is not None
+
+    def _require_running(self) -> None:
+        self.plane.require_running()
+        for node in self.nodes.values():
+            node.require_running()
+
+
+def require_host() -> None:
+    """Raises HostError when programs of a cluster are missing on this machine."""
+    packages = missing_packages(CLUSTER_PROGRAMS)
+    if packages:
+        raise HostError(
+            f"these packages are missing: {', '.join(packages)}",
+            hint=f"run `vpc-cni lab kubernetes prepare`, or {install_line(packages)}",
+        )
+
+
+def is_ready(node: Mapping[str, Json]) -> bool:
+    """Tell whether a Node object says Ready. Pure."""
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
