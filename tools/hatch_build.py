@@ -1,9 +1,10 @@
-"""Build hook of the wheel: compiles the plugin for every architecture and puts it into the wheel.
+"""Build hook of the wheel: compiles the C programs for every architecture and puts them into the wheel.
 
 An editable install gets no binaries: developers build them with ``python -m vpc_cni.plugin.build``.
 """
 
 import importlib.util
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ class PluginBuildHook(BuildHookInterface):  # type: ignore[type-arg] # hatchling
         if self.target_name != "wheel" or version == "editable":
             return
         build = _load_build_module(Path(self.root))
-        for arch in build.ARCHITECTURES:
-            path = build.ensure_plugin(arch, version=self.metadata.version)
+        for name, arch in itertools.product(build.PROGRAMS, build.ARCHITECTURES):
+            path = build.ensure_program(name, arch, version=self.metadata.version)
             build_data["force_include"][str(path)] = f"vpc_cni/plugin/bin/{arch}/{path.name}"
 
 

@@ -1,4 +1,4 @@
-"""Build the plugin: static, small, byte for byte the same from the same sources.
+"""Build the plugin and the health probe: static, small, byte for byte the same from the same sources.
 
 Runs a compiler: ``ziglang`` (both architectures, with musl inside) or, when that is not installed, the system's gcc
 for its own architecture. Used by the wheel's build hook, the Makefile and tests; imported by no program.
@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import importlib.metadata
 import importlib.util
+import itertools
 import os
 import platform
 import shutil
@@ -24,6 +25,9 @@ SOURCE_DIRECTORY = Path(__file__).parent
 BIN_DIRECTORY = SOURCE_DIRECTORY / "bin"
 ARCHITECTURES = ("x86_64", "aarch64")
 PLUGIN_NAME = "aws-cni"
+PROBE_NAME = "grpc-health-probe"
+# Where the sources of each program lie.
+PROGRAMS = {PLUGIN_NAME: SOURCE_DIRECTORY, PROBE_NAME: SOURCE_DIRECTORY / "probe"}
 
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wconversion")
 # No debug information, build id or absolute path: what would make two builds differ.
@@ -69,7 +73,7 @@ def compile_plugin(
     flags: Sequence[str] = (),
     sources: Path = SOURCE_DIRECTORY,
 ) -> None:
-    """Compile and link the plugin into ``output``. Raises BuildError with the compiler's words.
+    """Compile and link a program, by default the plugin, into ``output``. Raises BuildError with the compiler's words.
 
     Args:
         defines: ``NAME=VALUE``, for tests that need other time limits.
@@ -86,31 +90,37 @@ def compile_plugin(
         raise BuildError(f"{compiler.name} failed:\n{done.stderr}")
 
 
-def source_stamp(compiler: Compiler, version: str) -> str:
+def source_stamp(compiler: Compiler, version: str, sources: Path = SOURCE_DIRECTORY) -> str:
     """Digest all that the binary depends on: sources, flags, compiler, version."""
     digest = hashlib.sha256()
     for part in (compiler.name, version, *_FLAGS, *_LINK_FLAGS):
         digest.update(part.encode() + b"\0")
-    for path in list_sources():
+    for path in list_sources(sources):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
 def ensure_plugin(arch: str, *, version: str, bin_directory: Path = BIN_DIRECTORY) -> Path:
-    """Build the plugin for ``arch`` unless what is there came from the same sources; return its path.
+    """Build the plugin for ``arch`` unless it is current; return its path."""
+    return ensure_program(PLUGIN_NAME, arch, version=version, bin_directory=bin_directory)
+
+
+def ensure_program(name: str, arch: str, *, version: str, bin_directory: Path = BIN_DIRECTORY) -> Path:
+    """Build one of PROGRAMS for ``arch`` unless what is there came from the same sources; return its path.
 
     Replaces the binary atomically: a runtime may start the old one at any time.
     """
+    sources = PROGRAMS[name]
     compiler = find_compiler(arch)
-    path = bin_directory / arch / PLUGIN_NAME
+    path = bin_directory / arch / name
     stamp = path.with_suffix(".stamp")
-    wanted = source_stamp(compiler, version)
+    wanted = source_stamp(compiler, version, sources)
     if path.is_file() and stamp.is_file() and stamp.read_text() == wanted:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
-        built = Path(folder) / PLUGIN_NAME
-        compile_plugin(compiler, built, version=version)
+        built = Path(folder) / name
+        compile_plugin(compiler, built, version=version, sources=sources)
         built.chmod(0o755)
         os.replace(built, path)
     stamp.write_text(wanted)
@@ -128,11 +138,12 @@ def read_version() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build for the named architectures, by default for all."""
-    parser = argparse.ArgumentParser(prog="python -m vpc_cni.plugin.build", description="Build the plugin aws-cni.")
+    description = f"Build the programs {', '.join(PROGRAMS)}."
+    parser = argparse.ArgumentParser(prog="python -m vpc_cni.plugin.build", description=description)
     parser.add_argument("--arch", action="append", choices=ARCHITECTURES, help="may be repeated; default: all")
-    for arch in parser.parse_args(arguments).arch or ARCHITECTURES:
+    for name, arch in itertools.product(PROGRAMS, parser.parse_args(arguments).arch or ARCHITECTURES):
         try:
-            path = ensure_plugin(arch, version=read_version())
+            path = ensure_program(name, arch, version=read_version())
         except BuildError as err:
             sys.stderr.write(f"{err}\n")
             return 1
