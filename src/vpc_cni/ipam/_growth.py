@@ -1,11 +1,19 @@
-"""The growing half of the planner: where more addresses come from, and what stands in the way."""
+"""The growing half of the planner: where more addresses come from, and what stands in the way.
+
+One call for each ENI at a time: EC2 carries out the changes of an ENI one after the other, so what a growing ENI could
+still hold is asked for when its answer is there, in one call for all that was missed meanwhile. A burst of ADDs, which
+come one by one, so costs two calls for each ENI and not one for each ADD.
+"""
 
 from dataclasses import dataclass, field
 
 from vpc_cni.errors import Shortage
 from vpc_cni.ipam._situation import Situation
 from vpc_cni.ipam.plan import SHORTAGE_HINTS, Arithmetic, AssignAddresses, CreateEni, Pause, Shortfall, Targets
-from vpc_cni.ipam.states import EniState, PoolView
+from vpc_cni.ipam.states import EniState, EniView, PoolView
+
+# The link of a new ENI comes within seconds; one that takes longer may never come, and nobody's address waits for it.
+ATTACH_PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +26,14 @@ class Obstacle:
 
 @dataclass(slots=True)
 class Growing:
-    """The growth of one plan while it is put together; ``allowed`` is what max pods leaves to ask for."""
+    """The growth of one plan while it is put together.
+
+    ``allowed`` is what max pods leaves to ask for; ``postponed`` is what growing ENIs will be asked for.
+    """
 
     need: int
     allowed: int
+    postponed: int = 0
     actions: list[AssignAddresses | CreateEni] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)
     rechecks: list[float] = field(default_factory=list)
@@ -37,12 +49,22 @@ class Growing:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(obstacle.reason for obstacle in self.obstacles))
+        reasons = dict.fromkeys(obstacle.reason for obstacle in self.obstacles)
+        if self.postponed:
+            reasons[f"{self.postponed} are asked for when the growth under way has ended"] = None
+        return tuple(reasons)
 
     def add(self, action: AssignAddresses | CreateEni) -> None:
         self.actions.append(action)
         self.need -= action.count
         self.allowed -= action.count
+
+    def postpone(self, room: int) -> None:
+        """Leave to an ENI that grows already what it will have room for."""
+        count = max(min(room, self.need, self.allowed), 0)
+        self.postponed += count
+        self.need -= count
+        self.allowed -= count
 
     def block(self, shortage: Shortage, reason: str) -> None:
         self.obstacles.append(Obstacle(shortage, reason))
@@ -53,15 +75,16 @@ class Growing:
 
 
 def plan_growth(situation: Situation) -> Growing:
-    """Cover the shortage from ENIs with room, then with new ENIs. Pure."""
+    """Cover the shortage from ENIs with room, then from ENIs that grow already, then with new ENIs. Pure."""
     sums, targets = situation.sums, situation.targets
     growing = Growing(need=sums.short, allowed=_allowed(sums, targets))
     if growing.need > 0 and not _is_held_back(growing, situation):
         _fill_enis(growing, situation)
+        _leave_to_growing(growing, situation)
         _create_enis(growing, situation)
         if growing.need > 0 and growing.allowed <= 0:
             growing.block(Shortage.MAX_PODS, f"bounded by max pods ({targets.max_pods}): {growing.need} not asked for")
-    unmet = sums.waiting - sums.available - growing.planned
+    unmet = sums.waiting - sums.available - growing.planned - growing.postponed
     if unmet > 0:
         growing.shortfall = _shortfall(growing, sums, situation.view, unmet)
     return growing
@@ -95,10 +118,33 @@ def _is_held_back(growing: Growing, situation: Situation) -> bool:
 def _fill_enis(growing: Growing, situation: Situation) -> None:
     for eni in sorted(situation.view.enis, key=lambda eni: eni.packing_order):
         room = situation.sums.slots - eni.slots_used
-        if not growing.wants_more or eni.state is not EniState.READY or room <= 0:
+        if not growing.wants_more or eni.state is not EniState.READY or eni.growing > 0 or room <= 0:
             continue
         if _is_open(eni.subnet_id, growing, situation):
             growing.add(AssignAddresses(eni.eni_id, _request(growing, situation.targets, room)))
+
+
+def _leave_to_growing(growing: Growing, situation: Situation) -> None:
+    """Postpone what fits on ENIs that are created, attached or asked about now: their end leads to another plan."""
+    slots = situation.sums.slots
+    for growth in situation.view.creating:
+        growing.postpone(slots - growth.count)
+    for eni in sorted(situation.view.enis, key=lambda eni: eni.packing_order):
+        room = slots - eni.slots_used
+        if not growing.wants_more or room <= 0 or not _grows(eni, growing, situation.now):
+            continue
+        if _is_open(eni.subnet_id, growing, situation):
+            growing.postpone(room)
+
+
+def _grows(eni: EniView, growing: Growing, now: float) -> bool:
+    if eni.state is EniState.READY:
+        return eni.growing > 0
+    waits_until = eni.since + ATTACH_PATIENCE_SECONDS
+    if eni.state is not EniState.ATTACHING or waits_until <= now:
+        return False
+    growing.rechecks.append(waits_until)
+    return True
 
 
 def _create_enis(growing: Growing, situation: Situation) -> None:

@@ -210,6 +210,7 @@ class PoolPlan:
         arithmetic: the sums before the actions.
         reasons: sentences for ``node status``, in the order of the decisions.
         shortfall: set when the plan leaves waiting ADDs without an address.
+        postponed: addresses that ENIs which grow now are asked for next, when what they were asked for has come.
         recheck_at: CLOCK_BOOTTIME seconds when a new plan may differ although nothing happened; None: never.
     """
 
@@ -218,6 +219,7 @@ class PoolPlan:
     reasons: tuple[str, ...] = ()
     shortfall: Shortfall | None = None
     recheck_at: float | None = None
+    postponed: int = 0
 
     @property
     def grows(self) -> bool:

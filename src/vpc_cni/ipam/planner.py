@@ -14,7 +14,8 @@ ENI, ``D`` waiting ADDs, ``S`` = ``V`` - ``D``. IP targets count when ``W`` > 0 
 Source: amazon-vpc-cni-k8s docs/eni-and-ip-target.md. Decided differently here:
 
 - An address in cooldown is not available: counting it would let an ADD fail beside a "full" pool.
-- Growth happens at once for all that is short, on several ENIs, and what was asked for already counts.
+- Growth happens at once for all that is short, on several ENIs, and what was asked for already counts. An ENI that
+  grows now is not asked about a second time meanwhile: what it has room for is postponed until its answer is there.
 - The pool is bounded by max pods: warm growth stops at ``T`` = max pods. Waiting ADDs may pass that line by the number
   of cooling addresses, as long as pods (``A`` + ``V``) stay within max pods.
 - An ENI is released only if the pool is not short afterwards: with ``E`` = 0 the original rule releases and re-creates.
@@ -58,6 +59,7 @@ def plan_pool(
         reasons=(*growing.reasons, *shrinking.reasons),
         shortfall=growing.shortfall,
         recheck_at=min((at for at in moments if at is not None and at > now), default=None),
+        postponed=growing.postponed,
     )
 
 

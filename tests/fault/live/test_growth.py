@@ -68,6 +68,27 @@ def test_a_burst_brings_several_enis_at_once(start_node: StartNode) -> None:
     assert node.bugs() == []
 
 
+def test_a_burst_is_asked_for_together(start_node: StartNode) -> None:
+    """With a small IP target the first ADD asks for little; those that come meanwhile are asked for in one call."""
+    node = start_node(
+        instance_type="m5.4xlarge",  # 8 ENIs of 29
+        env={"WARM_IP_TARGET": "1"},
+        latency_seconds={"*": CALL_SECONDS},
+        link_delay_seconds=LINK_SECONDS,
+    )
+    before = mutating_calls(node)
+    started = time.monotonic()
+    adding = [node.start("ADD", node.sandbox(f"pod-{number}")) for number in range(110)]
+    addresses = [plugin.outcome().address for plugin in adding]
+    seconds, calls = time.monotonic() - started, mutating_calls(node) - before
+    report(f"growth: burst of 110 with WARM_IP_TARGET=1 {seconds:.2f} s, {calls} mutating calls: {node.ec2_calls()}")
+    assert len(set(addresses)) == 110
+    # On each of 4 ENIs one call that came too early and one or two for the rest; three calls for each new ENI.
+    assert calls <= 24
+    assert len(node.status()["enis"]) == 4, "an ENI too many"
+    assert node.bugs() == []
+
+
 def test_max_pods_bounds_the_pool_and_the_error_says_so(start_node: StartNode) -> None:
     node = start_node(instance_type="t3.small", env={"VPC_CNI_MAX_PODS": "4", "VPC_CNI_ADD_WAIT_SECONDS": "1"})
     for number in range(4):

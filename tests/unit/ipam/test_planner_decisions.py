@@ -110,6 +110,59 @@ class TestGrowth:
         assert outcome.actions == (AssignAddresses("eni-0", 1), CreateEni(2, "subnet-0", 1))
 
 
+class TestPostponedGrowth:
+    """ADDs of a burst come one by one; those after the first are asked for together."""
+
+    IP_TARGETS = Targets(warm_ip=1)
+
+    def test_an_eni_that_grows_is_not_asked_about_again_meanwhile(self) -> None:
+        outcome = plan(eni(0, assigned=2, growing=2), targets=self.IP_TARGETS, demand=4)
+        assert outcome.actions == ()
+        assert outcome.postponed == 3
+        assert outcome.shortfall is None
+        assert outcome.reasons == ("3 are asked for when the growth under way has ended",)
+
+    def test_all_that_was_postponed_is_asked_for_in_one_call(self) -> None:
+        outcome = plan(eni(0, assigned=2, free=2), targets=self.IP_TARGETS, demand=4)
+        assert outcome.actions == (AssignAddresses("eni-0", 3),)
+        assert outcome.postponed == 0
+
+    def test_what_a_growing_eni_cannot_hold_is_asked_for_at_once(self) -> None:
+        outcome = plan(eni(0, assigned=5, growing=2), targets=self.IP_TARGETS, demand=14)
+        assert outcome.actions == (CreateEni(9, "subnet-0", 1), CreateEni(2, "subnet-0", 2))
+        assert outcome.postponed == 2
+
+    def test_an_idle_eni_with_room_comes_first(self) -> None:
+        outcome = plan(eni(0, assigned=5, growing=2), eni(1, assigned=4), targets=self.IP_TARGETS, demand=5)
+        assert outcome.actions == (AssignAddresses("eni-1", 4),)
+        assert outcome.postponed == 0
+
+    def test_an_eni_that_is_created_or_attached_takes_what_it_has_room_for(self) -> None:
+        creating = (Growth("t", 3, device_number=1),)
+        attaching = eni(2, free=3, state=EniState.ATTACHING, since=NOW - 1)
+        outcome = plan(eni(0, assigned=9), attaching, targets=self.IP_TARGETS, demand=17, creating=creating)
+        assert outcome.actions == ()
+        assert outcome.postponed == 12
+
+    def test_a_link_that_does_not_come_is_not_waited_for(self) -> None:
+        attaching = eni(1, free=3, state=EniState.ATTACHING, since=NOW - 4)
+        waiting = plan(eni(0, assigned=9), attaching, targets=self.IP_TARGETS, demand=6)
+        assert (waiting.actions, waiting.postponed, waiting.recheck_at) == ((), 4, NOW + 6)
+        late = plan(eni(0, assigned=9), replace(attaching, since=NOW - 10), targets=self.IP_TARGETS, demand=6)
+        assert late.actions == (CreateEni(4, "subnet-0", 2),)
+
+    def test_nothing_is_left_to_an_eni_in_a_full_subnet(self) -> None:
+        here = replace(HERE, subnet_pauses={"subnet-0": Pause(1120.0, Shortage.SUBNET_FULL)})
+        outcome = plan(eni(0, assigned=5, growing=2), targets=self.IP_TARGETS, demand=4, here=here)
+        assert outcome.actions == (CreateEni(3, "subnet-1", 1),)
+
+    def test_max_pods_bounds_what_is_postponed(self) -> None:
+        outcome = plan(eni(0, assigned=2, growing=2), targets=Targets(warm_ip=1, max_pods=5), demand=4)
+        assert outcome.postponed == 1
+        assert outcome.shortfall is not None
+        assert (outcome.shortfall.shortage, outcome.shortfall.unmet) == (Shortage.MAX_PODS, 1)
+
+
 class TestMaxPods:
     def test_warm_growth_stops_at_max_pods(self) -> None:
         outcome = plan(eni(0, assigned=9), targets=Targets(max_pods=13))
