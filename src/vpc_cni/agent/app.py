@@ -48,7 +48,7 @@ from vpc_cni.agent.steps import Step, crash_at
 from vpc_cni.agent.unfinished import UnfinishedSteps
 from vpc_cni.agent.waiting import WaitingLane
 from vpc_cni.ec2 import Ec2Client, InstanceIdentity, MetadataClient, Timing, connect_ec2, connect_metadata
-from vpc_cni.errors import CallerError, CloudError, ConfigurationError, HostError, VpcCniError
+from vpc_cni.errors import CallerError, CloudError, ConfigurationError, HostError, KernelError, VpcCniError
 from vpc_cni.ipam import Conditions, EniState, Pool, Targets
 from vpc_cni.ipam.journal import JournalRead
 from vpc_cni.model import Eni
@@ -173,8 +173,10 @@ class Agent:
         self._journal = journal
         self._health.checks.append(lambda: journal.problem)
         ours = attached.managed if attached.is_ec2_word else known_enis(attached.managed, journal.state)
-        usable = await self._set_up_links(network, ours, node)
-        restorer, ledger, wirer = self._restore(network, journal, read, usable)
+        closed = await self._set_up_links(network, ours, node)
+        restorer, ledger, wirer = self._restore(network, journal, read, ours)
+        for eni in closed:
+            self._pool.set_eni_state(eni.eni_id, EniState.DRAINING)
         provisioner = self._build_provisioner(client, ledger, network, node)
         unfinished = UnfinishedSteps(ledger, provisioner)
         unfinished.begin()
@@ -236,20 +238,23 @@ class Agent:
             self._pages.unmanaged_enis = len(attached.unmanaged)
 
     async def _set_up_links(self, network: HostNetwork, enis: Sequence[Eni], node: NodeIdentity) -> list[Eni]:
-        """Configure the host and every ENI; return those whose links work. The primary one must."""
+        """Configure the host and every ENI; the primary one must work.
+
+        Returns:
+            The others whose link is not there or refuses: pods keep what they have on them and get nothing new until
+            they can be set up. Nobody waits for them here, since all pods of the node would wait.
+        """
         primary, *secondary = enis
         await network.set_up_primary(primary, node.vpc_cidrs)
-        outcomes = await asyncio.gather(*(network.set_up(eni) for eni in secondary), return_exceptions=True)
-        usable = [primary]
-        for eni, outcome in zip(secondary, outcomes, strict=True):
-            if outcome is None:
-                usable.append(eni)
-            elif isinstance(outcome, VpcCniError):
-                self._errors.add("set up ENI", outcome)
-                _log.error("%s cannot be used: %s", eni.eni_id, outcome)
-            else:
-                raise outcome
-        return usable
+        closed = []
+        for eni in secondary:
+            try:
+                await network.set_up(eni, patience_seconds=0)
+            except KernelError as err:
+                closed.append(eni)
+                self._errors.add("set up ENI", err)
+                _log.error("%s gets no new pods until its link works: %s", eni.eni_id, err)
+        return closed
 
     def _restore(
         self, network: HostNetwork, journal: JournalFile, read: JournalRead, enis: Sequence[Eni]
@@ -412,6 +417,7 @@ class Agent:
             disagreed=disagreed,
         )
         background.spawn(reconciling, "reconcile")
+        background.spawn(reconciler.open_closed(), "set up links that were not there at start")
         background.spawn(unfinished.finish(), "unfinished EC2 steps")
         if cloud.leak_cleanup_seconds is not None and pool.provisioning:
             cleaning = background.clean_leaks(

@@ -85,7 +85,7 @@ class HostNetwork:
     async def set_up_primary(self, primary: Eni, vpc_cidrs: Iterable[IPv4Network]) -> None:
         """Configure the primary ENI's link, the rules of the node, and address translation."""
         settings = self._settings
-        link = await self._wait_for_link(primary)
+        link = await self._wait_for_link(primary, _LINK_SECONDS)
         self._node.set_up_primary(link, settings.eni_mtu_bytes)
         self._links[primary.eni_id] = link.ifindex
         plan = nat_plan(settings, link.name, primary.primary_address, vpc_cidrs)
@@ -94,13 +94,16 @@ class HostNetwork:
         self._nat.apply(plan)
         self._nat_plan = plan
 
-    async def set_up(self, eni: Eni) -> None:
+    async def set_up(self, eni: Eni, *, patience_seconds: float = _LINK_SECONDS) -> None:
         """Wait for a secondary ENI's link, then configure link and routing table. May be repeated.
+
+        Args:
+            patience_seconds: how long the link may take to appear; 0: it must be there.
 
         Raises:
             KernelError: the link did not appear, or a step was refused.
         """
-        link = await self._wait_for_link(eni)
+        link = await self._wait_for_link(eni, patience_seconds)
         self._node.set_up_eni(eni, link, self._settings.eni_mtu_bytes)
         self._links[eni.eni_id] = link.ifindex
 
@@ -115,10 +118,10 @@ class HostNetwork:
                 del self._links[eni_id]
                 self._on_eni_link_gone(eni_id)
 
-    async def _wait_for_link(self, eni: Eni) -> Link:
+    async def _wait_for_link(self, eni: Eni, patience_seconds: float) -> Link:
         events = EventSocket.open((uapi.RTNLGRP_LINK,))
         try:
-            return await wait_for_link(eni.mac, self.socket, events, timeout_seconds=_LINK_SECONDS)
+            return await wait_for_link(eni.mac, self.socket, events, timeout_seconds=patience_seconds)
         finally:
             events.close()
 
