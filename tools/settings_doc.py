@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from vpc_cni.settings import Container, Setting, Standing, cloud, elsewhere, host, modes, network, pool
+from vpc_cni.settings import Container, Setting, Standing, cloud, elsewhere, host, install, modes, network, pool
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 
@@ -44,6 +44,7 @@ _GROUPS: tuple[tuple[str, str, tuple[Setting[object], ...]], ...] = (
     ),
     ("Files, sockets, logs", "", host.SETTINGS),
     ("Modes", "This release serves IPv4 with secondary addresses. Every other mode is refused by name.", modes.MODES),
+    ("Init container", "", install.SETTINGS),
     ("Others", "Variables of the reference that this agent does not act on.", elsewhere.SETTINGS),
 )
 

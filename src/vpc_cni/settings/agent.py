@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from vpc_cni.errors import ConfigurationError
-from vpc_cni.settings import cloud, elsewhere, host, modes, network, pool
+from vpc_cni.settings import cloud, elsewhere, host, install, modes, network, pool
 from vpc_cni.settings._reader import EnvironmentReader, effect_free
 from vpc_cni.settings._setting import Setting
 from vpc_cni.settings.cloud import CloudSettings, read_cloud
@@ -23,6 +23,7 @@ SETTINGS: tuple[Setting[object], ...] = (
     *cloud.SETTINGS,
     *host.SETTINGS,
     *modes.MODES,
+    *install.SETTINGS,
     *elsewhere.SETTINGS,
 )
 OWN_PREFIX = "VPC_CNI_"
