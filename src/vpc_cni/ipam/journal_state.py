@@ -149,28 +149,32 @@ class Compaction:
         for address in quarantined:
             record = self._state.quarantines.get(address)
             yield (record,) if record is not None else ()
-        for address in given_back:
-            eni_id = self._state.given_back.get(address)
-            yield () if eni_id is None else (taken_back(eni_id, address),)
+        yield from (self._describe_given_back(address) for address in given_back)
 
     def _describe_add(self, key: SandboxKey) -> tuple[Record, ...]:
         add = self._state.adds.get(key)
         if add is None:
             return ()
-        return (add.intent,) if add.committed is None else (add.intent, add.committed)
+        commit = () if add.committed is None else (add.committed,)
+        # An intent says that the address is here; EC2 may have taken it back since.
+        return (add.intent, *commit, *self._describe_given_back(add.intent.address))
 
     def _describe_cooling(self, address: IPv4Address) -> tuple[Record, ...]:
         released = self._state.coolings.get(address)
         is_over = released is None or (released.link_gone and released.until <= self._now)
         return () if released is None or is_over else (released,)
 
+    def _describe_given_back(self, address: IPv4Address) -> tuple[Record, ...]:
+        eni_id = self._state.given_back.get(address)
+        return () if eni_id is None else (taken_back(eni_id, address),)
+
     def _describe_ec2(self, name: str) -> tuple[Record, ...]:
         """Describe a pending step (``name`` is its token) or a loose ENI (``name`` is its id)."""
-        intent = self._state.ec2_steps.get(name)
-        if intent is not None:
-            return (intent,)
         token = self._state.loose_enis.get(name)
-        return () if token is None else (Ec2Outcome(token, Ec2Operation.CREATE, done=True, eni_id=name),)
+        loose = () if token is None else (Ec2Outcome(token, Ec2Operation.CREATE, done=True, eni_id=name),)
+        # The outcome would end a creation that is tried under the same token: that one comes behind it.
+        pending = self._state.ec2_steps.get(name if token is None else token)
+        return loose if pending is None else (*loose, pending)
 
 
 def taken_back(eni_id: str, address: IPv4Address) -> Ec2Outcome:

@@ -95,12 +95,18 @@ def _keyed(key: st.SearchStrategy[SandboxKey], address: st.SearchStrategy[IPv4Ad
     )
 
 
-def _other(address: st.SearchStrategy[IPv4Address]) -> st.SearchStrategy[Record]:
+def _ec2_steps(address: st.SearchStrategy[IPv4Address]) -> st.SearchStrategy[Record]:
     operation, several = st.sampled_from(Ec2Operation), st.lists(address, max_size=3).map(tuple)
     token = st.sampled_from(["t1", "t2", "t3"])
     return st.one_of(
         st.builds(Ec2Intent, token, operation, eni_ids, st.integers(0, 9), several, st.integers(-1, 14)),
         st.builds(Ec2Outcome, token, operation, st.booleans(), eni_ids, several, names),
+    )
+
+
+def _other(address: st.SearchStrategy[IPv4Address]) -> st.SearchStrategy[Record]:
+    return st.one_of(
+        _ec2_steps(address),
         st.builds(Quarantined, address, eni_ids, st.sampled_from(QuarantineReason), moments, names),
         st.builds(Resolved, address),
         st.builds(CheckpointWritten, names),
@@ -112,3 +118,8 @@ any_record = _keyed(any_key, any_address) | _other(any_address)
 
 crowded_record = _keyed(keys, addresses) | _other(addresses)
 """Records about few keys and addresses, so that they meet."""
+
+_two_keys = st.builds(SandboxKey, st.just("net"), st.sampled_from(["c0", "c1"]), st.just("eth0"))
+_two_addresses = st.sampled_from([CIDR.network_address + 10, CIDR.network_address + 11])
+colliding_record = _keyed(_two_keys, _two_addresses) | _ec2_steps(_two_addresses)
+"""Records about two sandboxes, two addresses and three steps at EC2: nearly each one meets an earlier one."""

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from ipam_strategies import BOOT_ID, any_record, crowded_record
+from ipam_strategies import BOOT_ID, any_record, colliding_record, crowded_record
 
 from vpc_cni.ipam import (
     Compaction,
@@ -89,7 +89,10 @@ def test_a_compact_journal_adds_up_to_the_same(records: list[Record]) -> None:
     assert fold(read_journal(compact(state, BOOT_ID, NEVER_OVER)).records) == state
 
 
-@given(st.lists(crowded_record, max_size=25), st.lists(st.lists(crowded_record, max_size=3), max_size=30))
+@given(
+    st.lists(crowded_record | colliding_record, max_size=25),
+    st.lists(st.lists(crowded_record | colliding_record, max_size=3), max_size=30),
+)
 def test_slices_and_new_records_may_interleave(before: list[Record], arriving: list[list[Record]]) -> None:
     state = fold(tuple(before))
     compaction = Compaction(state, BOOT_ID, NEVER_OVER)

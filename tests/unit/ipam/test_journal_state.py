@@ -16,12 +16,13 @@ from vpc_cni.ipam import (
     Record,
     Released,
     compact,
+    encode_record,
     fold,
     is_worth_compacting,
     read_journal,
 )
 from vpc_cni.ipam.journal import HEADER_BYTES
-from vpc_cni.ipam.journal_state import GIVEN_BACK_REMEMBERED
+from vpc_cni.ipam.journal_state import GIVEN_BACK_REMEMBERED, taken_back
 from vpc_cni.model import Allocation, Cooling, PodIdentity, SandboxKey
 
 BOOT_ID = "6f1ed002-ab5a-4b0f-9e8e-0123456789ab"
@@ -144,6 +145,29 @@ def test_a_fact_that_ended_meanwhile_does_not_end_the_compaction() -> None:
     state.apply(AddAbandoned.of(KEY))
     rest = b"".join(iter(lambda: compaction.next_slice(1), b""))
     assert [type(record) for record in read_journal(head + rest).records[2:]] == [AddIntent]
+
+
+def compact_while_arrives(state: JournalState, record: Record) -> JournalState:
+    """Return what a snapshot adds up to when ``record`` arrives between its first slice and the others."""
+    compaction = Compaction(state, BOOT_ID, 0.0)
+    head = compaction.next_slice(1)
+    state.apply(record)
+    snapshot = head + encode_record(record) + b"".join(iter(compaction.next_slice, b""))
+    return fold(read_journal(snapshot).records)
+
+
+def test_an_address_taken_back_during_a_compaction_is_remembered_beside_its_add() -> None:
+    state = state_of(intent(KEY, IP5))
+    again = compact_while_arrives(state, taken_back("eni-1", IP5))
+    assert again.given_back == {IP5: "eni-1"}
+    assert again == state
+
+
+def test_a_creation_that_begins_again_during_a_compaction_stays_pending() -> None:
+    state = state_of(Ec2Outcome("t", Ec2Operation.CREATE, done=True, eni_id="eni-2"))
+    again = compact_while_arrives(state, Ec2Intent("t", Ec2Operation.CREATE, count=3))
+    assert list(again.ec2_steps) == ["t"]
+    assert again == state
 
 
 def test_compaction_pays_only_for_a_large_journal_that_says_little() -> None:
