@@ -1,15 +1,23 @@
-"""`lab check` on a running world: what is there becomes rows, rows become packets."""
+"""`lab check` on a running world: what is there becomes rows, rows become packets.
+
+With a Kubernetes the pods are those of Deployments, and node ports those of Services.
+"""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 
-from vpc_cni.errors import VpcCniError
+from vpc_cni.errors import HostError, VpcCniError
 from vpc_cni.lab.check import CheckReport, Endpoint, LabView, NodeView, PodView, expect_all, run_check
-from vpc_cni.lab.check.expectations import missing_pods
+from vpc_cni.lab.check.expectations import expect_direct, expect_large, missing_pods
 from vpc_cni.lab.check.node_ports import open_node_ports
 from vpc_cni.lab.check.runner import NodePort
+from vpc_cni.lab.check.services import expect_services, service_targets
 from vpc_cni.lab.fabric import INTERNET_HOST
+from vpc_cni.lab.kubernetes.check_objects import RunningPod
+from vpc_cni.lab.kubernetes.check_workload import CheckWorkload
+from vpc_cni.lab.kubernetes.cluster import Cluster
 from vpc_cni.lab.nodes.pods import Pod
 from vpc_cni.lab.world import INTERNET, World
 
@@ -25,6 +33,8 @@ def ignore_progress(_text: str) -> None:
 
 async def check_world(world: World, progress: Callable[[str], None]) -> CheckReport:
     """Prove that packets go where they must. Pods that are missing for it are added, and deleted afterwards."""
+    if world.cluster is not None:
+        return await check_cluster(world, world.cluster, progress)
     extra = ExtraPods(world)
     problems: list[str] = []
     try:
@@ -39,6 +49,58 @@ async def check_world(world: World, progress: Callable[[str], None]) -> CheckRep
         return await run_check(rows, world.folder.open_socket, open_ports, problems=problems)
     finally:
         await extra.remove()
+
+
+async def check_cluster(world: World, cluster: Cluster, progress: Callable[[str], None]) -> CheckReport:
+    """Ask every row with pods of Deployments, and those of Services."""
+    workload = CheckWorkload(cluster)
+    problems: list[str] = []
+    try:
+        await workload.start()
+        view = await _complete_cluster(world, workload, progress, problems)
+        progress(f"making Services for {len(view.pods)} pods")
+        services = await workload.add_services(service_targets(view))
+        await workload.open_namespaces()
+        rows = [*expect_direct(view), *expect_services(view, services), *expect_large(view)]
+        addresses = {pod.endpoint.namespace: pod.endpoint.address for pod in view.pods}
+
+        async def open_socket(name: str, family: int, kind: int, protocol: int = 0) -> socket.socket:
+            if name not in addresses:
+                return await world.folder.open_socket(name, family, kind, protocol)
+            opened = workload.namespaces[addresses[name]].socket(family, kind, protocol)
+            opened.setblocking(False)
+            return opened
+
+        return await run_check(rows, open_socket, open_no_ports, problems=problems)
+    finally:
+        progress("removing the check's pods and Services")
+        await workload.remove()
+
+
+async def _complete_cluster(
+    world: World, workload: CheckWorkload, progress: Callable[[str], None], problems: list[str]
+) -> LabView:
+    """Add pods until each node has two of each kind; a node that cannot have them becomes a problem."""
+    view = view_cluster(world, [])
+    while lacking := missing_pods(view):
+        wanted = {node: sum(counts) for node, counts in lacking.items()}
+        added = len(view.pods)
+        if added + sum(wanted.values()) > MAX_ADDED_PODS:
+            problems += [f"{node} lacks pods for the check" for node in lacking]
+            break
+        progress(f"adding {sum(wanted.values())} pods")
+        try:
+            view = view_cluster(world, await workload.add_pods(wanted))
+        except HostError as err:
+            problems.append(str(err))
+            return view_cluster(world, await workload.pods())
+    return view
+
+
+@contextmanager
+def open_no_ports(_namespace: str, _ports: Sequence[NodePort]) -> Iterator[None]:
+    """Do nothing: the cluster's Services have opened what is needed."""
+    yield
 
 
 class ExtraPods:
@@ -74,13 +136,26 @@ class ExtraPods:
 
 def view_world(world: World) -> LabView:
     """Return what a check knows of a world: EC2's view of which ENI holds which pod."""
+    pods = tuple(
+        PodView(Endpoint(pod.name, pod.netns, pod.address), pod.node, world.on_secondary_eni(pod.address))
+        for pod in world.pods()
+    )
+    return _view(world, pods)
+
+
+def view_cluster(world: World, pods: Iterable[RunningPod]) -> LabView:
+    """Return what a check knows of a world with pods of its cluster; each is its own namespace's name."""
+    views = (
+        PodView(Endpoint(pod.name, pod.name, pod.address), pod.node, world.on_secondary_eni(pod.address))
+        for pod in pods
+    )
+    return _view(world, tuple(views))
+
+
+def _view(world: World, pods: tuple[PodView, ...]) -> LabView:
     nodes = tuple(
         NodeView(Endpoint(node.name, node.facts.instance_id, node.facts.primary.ip), node.facts.public_address)
         for node in world.nodes.values()
-    )
-    pods = tuple(
-        PodView(Endpoint(pod.name, pod.netns, pod.address), pod.node, world.on_secondary_eni(pod))
-        for pod in world.pods()
     )
     internet = Endpoint("internet", INTERNET, INTERNET_HOST)
     return LabView(nodes, pods, internet, world.fabric.options.mtu_bytes, world.fabric.options.internet_mtu_bytes)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from vpc_cni.errors import CallerError
@@ -220,8 +221,9 @@ class World:
         """Return the ENI to which EC2 has assigned the pod's address."""
         return self.cloud.eni_of_address(self.vpc_id, pod.address)
 
-    def on_secondary_eni(self, pod: Pod) -> bool:
-        eni = self.eni_of(pod)
+    def on_secondary_eni(self, address: IPv4Address) -> bool:
+        """Tell whether EC2 has assigned an address to another ENI than its instance's first."""
+        eni = self.cloud.eni_of_address(self.vpc_id, address)
         return eni is not None and eni.attachment is not None and eni.attachment.device_index != 0
 
     def _next_pod_name(self) -> str:

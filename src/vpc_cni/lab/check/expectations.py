@@ -6,7 +6,7 @@ primary and on a secondary ENI.
 """
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -59,6 +59,8 @@ class Expectation:
         seen_source: the source address that the target must see.
         size_bytes: IP packet size of one UDP datagram or ping; TCP carries a stream of 16 such packets.
         node_port: the node whose port leads to the target; ``dialled`` is then an address of that node.
+        ports: for each protocol the port that the source sends to and the one at which the target listens, where a
+            Service fixes them. No other row may use that port of the target.
     """
 
     title: str
@@ -70,6 +72,7 @@ class Expectation:
     size_bytes: int = 128
     node_port: str | None = None
     note: str = ""
+    ports: Mapping[Protocol, tuple[int, int]] | None = None
 
 
 ALL = (Protocol.TCP, Protocol.UDP, Protocol.PING)
@@ -78,15 +81,23 @@ STREAMS = (Protocol.TCP, Protocol.UDP)
 
 def expect_all(view: LabView) -> list[Expectation]:
     """Return every row for this lab: one representative for each node and each kind of ENI, in reading order."""
+    return [*expect_direct(view), *_node_ports(view), *expect_large(view)]
+
+
+def expect_direct(view: LabView) -> list[Expectation]:
+    """Return the rows in which an address is dialled that somebody has."""
     return [
         *_pods_of_one_node(view),
         *_pods_across_nodes(view),
         *_pods_to_nodes(view),
         *_nodes_to_pods(view),
         *_pods_to_internet(view),
-        *_node_ports(view),
-        *_large_packets(view),
     ]
+
+
+def expect_large(view: LabView) -> list[Expectation]:
+    """Return the rows with packets as large as the link."""
+    return list(_large_packets(view))
 
 
 def missing_pods(view: LabView) -> dict[str, tuple[int, int]]:
@@ -103,39 +114,39 @@ def missing_pods(view: LabView) -> dict[str, tuple[int, int]]:
 
 def _pods_of_one_node(view: LabView) -> Iterator[Expectation]:
     for node in view.nodes:
-        for one, other in _class_pairs(_pods_on(view, node), _pods_on(view, node)):
-            yield _direct("pod to pod, same node", one.endpoint, other.endpoint, _eni_note(one, other))
+        for one, other in _class_pairs(pods_on(view, node), pods_on(view, node)):
+            yield _direct("pod to pod, same node", one.endpoint, other.endpoint, eni_note(one, other))
 
 
 def _pods_across_nodes(view: LabView) -> Iterator[Expectation]:
-    for here, there in _neighbours(view.nodes):
-        for one, other in _class_pairs(_pods_on(view, here), _pods_on(view, there)):
-            yield _direct("pod to pod, other node", one.endpoint, other.endpoint, _eni_note(one, other))
+    for here, there in neighbours(view.nodes):
+        for one, other in _class_pairs(pods_on(view, here), pods_on(view, there)):
+            yield _direct("pod to pod, other node", one.endpoint, other.endpoint, eni_note(one, other))
 
 
 def _pods_to_nodes(view: LabView) -> Iterator[Expectation]:
     for node in view.nodes:
-        for pod in _representatives(_pods_on(view, node)):
-            yield _direct("pod to its node", pod.endpoint, node.endpoint, _eni_note(pod))
-    for here, there in _neighbours(view.nodes):
-        for pod in _representatives(_pods_on(view, here)):
-            yield _direct("pod to other node", pod.endpoint, there.endpoint, _eni_note(pod))
+        for pod in representatives(pods_on(view, node)):
+            yield _direct("pod to its node", pod.endpoint, node.endpoint, eni_note(pod))
+    for here, there in neighbours(view.nodes):
+        for pod in representatives(pods_on(view, here)):
+            yield _direct("pod to other node", pod.endpoint, there.endpoint, eni_note(pod))
 
 
 def _nodes_to_pods(view: LabView) -> Iterator[Expectation]:
     for node in view.nodes:
-        for pod in _representatives(_pods_on(view, node)):
-            yield _direct("node to its pod", node.endpoint, pod.endpoint, _eni_note(pod))
-    for here, there in _neighbours(view.nodes):
-        for pod in _representatives(_pods_on(view, there)):
-            yield _direct("node to pod, other node", here.endpoint, pod.endpoint, _eni_note(pod))
+        for pod in representatives(pods_on(view, node)):
+            yield _direct("node to its pod", node.endpoint, pod.endpoint, eni_note(pod))
+    for here, there in neighbours(view.nodes):
+        for pod in representatives(pods_on(view, there)):
+            yield _direct("node to pod, other node", here.endpoint, pod.endpoint, eni_note(pod))
 
 
 def _pods_to_internet(view: LabView) -> Iterator[Expectation]:
     for node in view.nodes:
         if node.public_address is None:
             continue
-        for pod in _representatives(_pods_on(view, node)):
+        for pod in representatives(pods_on(view, node)):
             yield Expectation(
                 title="pod to internet (SNAT)",
                 source=pod.endpoint,
@@ -143,31 +154,29 @@ def _pods_to_internet(view: LabView) -> Iterator[Expectation]:
                 protocols=ALL,
                 seen_source=node.public_address,
                 dialled=view.internet.address,
-                note=_eni_note(pod),
+                note=eni_note(pod),
             )
 
 
 def _node_ports(view: LabView) -> Iterator[Expectation]:
     """Clients outside, on another node and in a pod elsewhere reach a pod through a port of its node."""
     for node in view.nodes:
-        for pod in _representatives(_pods_on(view, node)):
+        for pod in representatives(pods_on(view, node)):
             if node.public_address is not None:
                 yield _node_port("internet to node port", view.internet, node, pod, node.public_address)
-    for here, there in _neighbours(view.nodes):
-        for pod in _representatives(_pods_on(view, there)):
+    for here, there in neighbours(view.nodes):
+        for pod in representatives(pods_on(view, there)):
             yield _node_port("node to node port, other node", here.endpoint, there, pod, there.endpoint.address)
 
 
 def _large_packets(view: LabView) -> Iterator[Expectation]:
-    for here, there in _neighbours(view.nodes):
-        for one, other in _class_pairs(_pods_on(view, here), _pods_on(view, there), mixed=False):
-            yield _direct(
-                f"{view.mtu_bytes}-byte packets", one.endpoint, other.endpoint, _eni_note(one), view.mtu_bytes
-            )
+    for here, there in neighbours(view.nodes):
+        for one, other in _class_pairs(pods_on(view, here), pods_on(view, there), mixed=False):
+            yield _direct(f"{view.mtu_bytes}-byte packets", one.endpoint, other.endpoint, eni_note(one), view.mtu_bytes)
     for node in view.nodes:
         if node.public_address is None:
             continue
-        for pod in _representatives(_pods_on(view, node)):
+        for pod in representatives(pods_on(view, node)):
             yield Expectation(
                 title=f"{view.internet_mtu_bytes}-byte packets to internet",
                 source=pod.endpoint,
@@ -176,7 +185,7 @@ def _large_packets(view: LabView) -> Iterator[Expectation]:
                 seen_source=node.public_address,
                 dialled=view.internet.address,
                 size_bytes=view.internet_mtu_bytes,
-                note=_eni_note(pod),
+                note=eni_note(pod),
             )
 
 
@@ -193,20 +202,20 @@ def _node_port(title: str, source: Endpoint, node: NodeView, pod: PodView, diall
         seen_source=source.address,
         dialled=dialled,
         node_port=node.endpoint.namespace,
-        note=_eni_note(pod),
+        note=eni_note(pod),
     )
 
 
-def _pods_on(view: LabView, node: NodeView) -> list[PodView]:
+def pods_on(view: LabView, node: NodeView) -> list[PodView]:
     return [pod for pod in view.pods if pod.node == node.endpoint.name]
 
 
-def _representatives(pods: Sequence[PodView]) -> list[PodView]:
+def representatives(pods: Sequence[PodView]) -> list[PodView]:
     """Return the first pod of each kind of ENI."""
-    return [group[0] for group in _by_class(pods) if group]
+    return [group[0] for group in by_class(pods) if group]
 
 
-def _by_class(pods: Iterable[PodView]) -> tuple[list[PodView], list[PodView]]:
+def by_class(pods: Iterable[PodView]) -> tuple[list[PodView], list[PodView]]:
     listed = list(pods)
     return [pod for pod in listed if not pod.secondary_eni], [pod for pod in listed if pod.secondary_eni]
 
@@ -215,19 +224,19 @@ def _class_pairs(
     ones: Sequence[PodView], others: Sequence[PodView], mixed: bool = True
 ) -> Iterator[tuple[PodView, PodView]]:
     """Yield one pair of different pods for each combination of kinds of ENI that exists."""
-    for one_class, sources in enumerate(_by_class(ones)):
-        for other_class, targets in enumerate(_by_class(others)):
+    for one_class, sources in enumerate(by_class(ones)):
+        for other_class, targets in enumerate(by_class(others)):
             pair = next(((one, other) for one in sources for other in reversed(targets) if one != other), None)
             if pair is not None and (mixed or one_class == other_class):
                 yield pair
 
 
-def _neighbours(nodes: Sequence[NodeView]) -> list[tuple[NodeView, NodeView]]:
+def neighbours(nodes: Sequence[NodeView]) -> list[tuple[NodeView, NodeView]]:
     """Return each node with the next one, around the ring: every node sends and receives, without n * n rows."""
     if len(nodes) < 2:
         return []
     return [(node, nodes[(index + 1) % len(nodes)]) for index, node in enumerate(nodes)]
 
 
-def _eni_note(*pods: PodView) -> str:
+def eni_note(*pods: PodView) -> str:
     return " to ".join("secondary ENI" if pod.secondary_eni else "primary ENI" for pod in pods)

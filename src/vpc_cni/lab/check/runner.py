@@ -90,6 +90,11 @@ async def run_check(
 
 
 def _flows(index: int, row: Expectation) -> list[Flow]:
+    if row.ports is not None:
+        return [
+            Flow(row, protocol, port=row.ports[protocol][1], dialled_port=row.ports[protocol][0])
+            for protocol in row.protocols
+        ]
     if row.node_port is None:
         return [Flow(row, protocol) for protocol in row.protocols]
     ports = _ports_of_row(index)

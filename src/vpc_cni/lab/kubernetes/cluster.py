@@ -26,6 +26,7 @@ from vpc_cni.lab.kubernetes.tooling.programs import CLUSTER_PROGRAMS, install_li
 from vpc_cni.lab.namespaces import NetnsFolder
 from vpc_cni.lab.options import LabOptions
 from vpc_cni.lab.paths import LabPaths
+from vpc_cni.netlink.netns import Netns
 
 Progress = Callable[[str], None]
 
@@ -97,6 +98,10 @@ class Cluster:
             raise CallerError(f'there is no Kubernetes node "{name}"')
         return self.nodes[name]
 
+    def node_netns(self, name: str) -> Netns:
+        """Return the network namespace of a node."""
+        return self._folder.get(self.node(name).facts.instance_id)
+
     async def wait_ready(self, progress: Progress) -> None:
         """Wait until every node is Ready and pods may be created.
 
@@ -105,7 +110,7 @@ class Cluster:
         """
         if self._starting is not None:
             await self._starting
-        await wait_until(self._is_ready, f"Ready of {', '.join(self.nodes)}", NODES_SECONDS, self._require_running)
+        await wait_until(self._is_ready, f"Ready of {', '.join(self.nodes)}", NODES_SECONDS, self.require_running)
         progress(f"{len(self.nodes)} nodes are Ready; export KUBECONFIG={self.paths.kubeconfig}")
 
     async def stop(self) -> None:
@@ -156,7 +161,8 @@ class Cluster:
             return False
         return await self.api.find("/api/v1/namespaces/default/serviceaccounts/default") is not None
 
-    def _require_running(self) -> None:
+    def require_running(self) -> None:
+        """Raises HostError when a part of the cluster has ended by itself."""
         self.plane.require_running()
         for node in self.nodes.values():
             node.require_running()
