@@ -416,6 +416,7 @@ class Agent:
             after=lambda seen: self._after_look(seen, metadata, node),
             disagreed=disagreed,
         )
+        background.spawn(background.forget(reconciler.ledger, boottime), "journal clean-up")
         background.spawn(reconciling, "reconcile")
         background.spawn(reconciler.open_closed(), "set up links that were not there at start")
         background.spawn(unfinished.finish(), "unfinished EC2 steps")

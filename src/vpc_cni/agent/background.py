@@ -16,6 +16,7 @@ from vpc_cni.agent.errors_seen import ErrorsSeen
 from vpc_cni.agent.health import Health
 from vpc_cni.agent.journal_file import JournalFile
 from vpc_cni.agent.leaks import delete_leaked_enis
+from vpc_cni.agent.ledger import Ledger
 from vpc_cni.agent.metrics import AgentMetrics
 from vpc_cni.agent.reconciler import Reconciler
 from vpc_cni.agent.steps import Reach, Step
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 0.5
 _COMPACTION_LOOK_SECONDS = 1.0
 _COMPACTION_RETRY_SECONDS = 30.0
+_FORGET_SECONDS = 15.0
 _LEAK_JITTER_SECONDS = 300.0
 # What EC2 describes is usually not older than this.
 _LAG_SECONDS = 2.0
@@ -97,6 +99,12 @@ class Background:
             else:
                 reach(Step.JOURNAL_COMPACTED)
 
+    async def forget(self, ledger: Ledger, clock: Callable[[], float]) -> None:
+        """Keep the journal as small as what the node holds, however long the agent runs."""
+        while True:
+            await asyncio.sleep(_FORGET_SECONDS)
+            await self._round("forget what is over", _forget(ledger, clock()))
+
     async def reconcile(
         self,
         reconciler: Reconciler,
@@ -135,6 +143,10 @@ class Background:
             await asyncio.sleep(self._rng.random() * min(_LEAK_JITTER_SECONDS, period_seconds))
             await self._round("look for leaked ENIs", in_thread(look))
             await asyncio.sleep(period_seconds)
+
+
+async def _forget(ledger: Ledger, now: float) -> None:
+    ledger.forget_ended(now)
 
 
 async def _slice(journal: JournalFile, now: float) -> bool:

@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 from collections.abc import Iterable
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from vpc_cni.errors import HostError
@@ -48,6 +49,7 @@ class JournalFile:
         self._size = 0
         self._compaction: Compaction | None = None
         self._new_fd = -1
+        self._says_too_much = False
         self.state = JournalState()
         self.problem = ""
         """Why the last record could not be written; empty when it could."""
@@ -130,9 +132,21 @@ class JournalFile:
         self._compaction = None
         self._staged.unlink(missing_ok=True)
 
+    def forget(self, now: float, given_back: Iterable[IPv4Address]) -> None:
+        """Drop what no successor needs: cooldowns that are over, and addresses that EC2 has taken back for good.
+
+        The latter are still in the file, where a successor would believe them, so it wants compaction. An ended
+        cooldown says itself that it is over.
+        """
+        self.state.forget_coolings(now)
+        before = len(self.state.given_back)
+        self.state.forget_given_back(given_back)
+        self._says_too_much = self._says_too_much or len(self.state.given_back) < before
+
     def wants_compaction(self) -> bool:
-        """Whether the file has grown far beyond what it says. O(1)."""
-        return self._compaction is not None or is_worth_compacting(self._size, self.state)
+        """Whether the file has grown far beyond what it says, or says what is to be forgotten. O(1)."""
+        is_running = self._compaction is not None
+        return is_running or self._says_too_much or is_worth_compacting(self._size, self.state)
 
     def compact_slice(self, now: float = 0.0) -> bool:
         """Do a bounded part of a compaction; return whether more is left.
@@ -156,6 +170,7 @@ class JournalFile:
 
     def _begin_compaction(self, now: float) -> None:
         self._compaction = Compaction(self.state, self._boot_id, now)
+        self._says_too_much = False
         self._new_fd = os.open(self._staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         # The header must precede records that are appended while slices are still being written.
         os.write(self._new_fd, self._compaction.next_slice(1) or encode_header(self._boot_id))

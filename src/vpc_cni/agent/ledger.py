@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 from vpc_cni.agent.journal_file import JournalFile
 from vpc_cni.agent.steps import Reach, Step
 from vpc_cni.ipam import Pool, QuarantineReason
+from vpc_cni.ipam.pool import REMOVAL_MEMORY_SECONDS
 from vpc_cni.ipam.records import (
     AddAbandoned,
     AddCommitted,
@@ -27,6 +28,8 @@ from vpc_cni.ipam.records import (
 from vpc_cni.model import Allocation, Cooling, PodIdentity, SandboxKey
 from vpc_cni.netlink.pod import WiredPod
 
+_UNANSWERED = "AnswerLost"
+
 
 class Ledger:
     """Pool and journal of one node.
@@ -41,6 +44,8 @@ class Ledger:
         self._reach = reach
         self._on_change = on_change
         self._assigned_at: dict[SandboxKey, float] = {}
+        self._unanswered: dict[str, float] = {}
+        self._given_back_since: dict[IPv4Address, float] = {}
 
     def assign(
         self, key: SandboxKey, pod: PodIdentity, host_ifname: str, now: float, wall_ns: int
@@ -128,6 +133,18 @@ class Ledger:
         """Write that EC2 has refused the step: nothing of it needs to be looked for."""
         self.note(Ec2Outcome(token, operation, done=False, eni_id=eni_id, error=error))
 
+    def remember_unanswered(self, token: str, now: float) -> None:
+        """Leave a step open whose answer was lost: the next look at EC2 shows what was done."""
+        self._unanswered[token] = now
+
+    def close_unanswered(self, asked_at: float) -> None:
+        """Close the steps whose answer was lost before EC2 was asked what there is; what they did is known by now."""
+        for token in [token for token, lost_at in self._unanswered.items() if lost_at < asked_at]:
+            step = self._journal.state.ec2_steps.get(token)
+            if step is not None:
+                self.fail(token, step.operation, eni_id=step.eni_id, error=_UNANSWERED)
+            del self._unanswered[token]
+
     def found_attached(self, eni_id: str) -> None:
         """Write that an ENI is attached after all, though the step that attached it left no outcome."""
         self.note(Ec2Outcome("", Ec2Operation.ATTACH, done=True, eni_id=eni_id))
@@ -143,6 +160,22 @@ class Ledger:
     def loose_enis(self) -> tuple[str, ...]:
         """Return the ENIs that, as far as is written, this node made or detached and neither attached nor deleted."""
         return tuple(self._journal.state.loose_enis)
+
+    def forget_ended(self, now: float) -> None:
+        """Drop what is over from the journal, so that it stays as small as the node. Call it from time to time.
+
+        Addresses that EC2 took back are in question for as long as the pool remembers a removal, and for that long
+        after a restart: descriptions of EC2 are not older.
+        """
+        given_back, since = self._journal.state.given_back, self._given_back_since
+        self._given_back_since = {address: since.get(address, now) for address in given_back}
+        moment = now - REMOVAL_MEMORY_SECONDS
+        settled = [
+            address
+            for address, seen_at in self._given_back_since.items()
+            if seen_at <= moment and not self.pool.was_removed_since(address, moment)
+        ]
+        self._journal.forget(now, settled)
 
     def note(self, record: Record) -> None:
         """Append a record.

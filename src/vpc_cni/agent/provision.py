@@ -128,7 +128,9 @@ class Provisioner:
         try:
             return await self._ec2(call)
         except CloudError as err:
-            if not is_outcome_unknown(err):
+            if is_outcome_unknown(err):
+                self._ledger.remember_unanswered(token, self._clock())
+            else:
                 self._ledger.fail(token, operation, eni_id=eni_id, error=err.code)
             raise
 

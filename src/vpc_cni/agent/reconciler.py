@@ -66,6 +66,8 @@ class Reconciler:
                 asked_at = self.clock()
                 seen = await self.look()
                 await self._apply(seen, asked_at)
+                if seen.is_ec2_word:
+                    self.ledger.close_unanswered(asked_at - _ANSWER_LAG_SECONDS)
                 if provisioning and seen.is_ec2_word:
                     await self._protect(seen.unprotected)
                     await self._delete_leftovers()

@@ -8,7 +8,7 @@ appends every new record to both files. Since each record says all that is neede
 something that a newer record in the same file already describes: folding both gives the newer state.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from itertools import islice
@@ -54,10 +54,11 @@ class JournalState:
 
     An address is in ``adds`` or in ``coolings`` or in neither: the newest record about it counts, so that a lost record
     leaves no second owner behind. ``coolings`` holds Released records by address, with ``link_gone`` as far as known;
-    ended ones stay until the address is used again or the journal is compacted. ``ec2_steps`` are intents without an
-    outcome, by token. ``loose_enis`` are ENIs that this node created or detached and that are neither attached nor
+    ended ones stay until the address is used again or ``forget_coolings`` is called. ``ec2_steps`` are intents without
+    an outcome, by token. ``loose_enis`` are ENIs that this node created or detached and that are neither attached nor
     deleted, with the token of that step. ``given_back`` are addresses that EC2 took back and has not given again, with
-    the ENI that had them: after a restart a late answer of EC2 may still list them.
+    the ENI that had them: after a restart a late answer of EC2 may still list them. Whoever knows that no answer can
+    be so late any more calls ``forget_given_back``.
     """
 
     adds: dict[SandboxKey, JournalledAdd] = field(default_factory=dict)
@@ -77,6 +78,17 @@ class JournalState:
     def apply(self, record: Record) -> None:
         """Take one record in. Cost does not depend on how much the state holds."""
         _APPLY[type(record)](self, record)
+
+    def forget_coolings(self, now: float) -> None:
+        """Drop the cooldowns that are over at ``now``, link gone included: a restart would pay them no attention."""
+        over = [each.address for each in self.coolings.values() if each.link_gone and each.until <= now]
+        for address in over:
+            del self.coolings[address]
+
+    def forget_given_back(self, addresses: Iterable[IPv4Address]) -> None:
+        """Drop addresses that EC2 took back so long ago that its answers show it."""
+        for address in addresses:
+            self.given_back.pop(address, None)
 
     def __len__(self) -> int:
         """Number of facts that a compact journal would hold."""

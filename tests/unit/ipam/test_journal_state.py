@@ -114,6 +114,17 @@ def test_returned_address_is_remembered_until_ec2_gives_it_again() -> None:
     assert state_of(refused).given_back == {}
 
 
+def test_cooldowns_are_forgotten_when_they_are_over_and_their_link_is_gone() -> None:
+    state = state_of(released(KEY, IP5, until=130.0), released(OTHER, IP6, until=130.0), LinkGone.of(KEY, IP5))
+    state.forget_coolings(129.9)
+    assert list(state.coolings) == [IP5, IP6]
+    state.forget_coolings(130.0)
+    assert list(state.coolings) == [IP6]
+    state.apply(LinkGone.of(OTHER, IP6))
+    state.forget_coolings(130.0)
+    assert len(state) == 0
+
+
 def test_only_the_last_returned_addresses_are_remembered() -> None:
     many = tuple(IPv4Address(number) for number in range(GIVEN_BACK_REMEMBERED + 1))
     state = state_of(Ec2Outcome("t", Ec2Operation.UNASSIGN, done=True, eni_id="eni-1", addresses=many))
