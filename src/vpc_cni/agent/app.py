@@ -30,7 +30,7 @@ from vpc_cni.agent.discovery import AttachedEnis, NodeIdentity, known_enis, read
 from vpc_cni.agent.errors_seen import ErrorsSeen
 from vpc_cni.agent.faces import Pages
 from vpc_cni.agent.growth import Grower
-from vpc_cni.agent.health import Health
+from vpc_cni.agent.health import Health, ThreadWatch
 from vpc_cni.agent.host_network import HostNetwork, on_loop
 from vpc_cni.agent.http import HttpFace, LoopBridge
 from vpc_cni.agent.journal_file import JournalFile, read_boot_id
@@ -168,6 +168,7 @@ class Agent:
             on_eni_link_gone=self._eni_link_gone,
         )
         self._network = network
+        self._health.vital.append(ThreadWatch("thread that deletes links", network.reaping, boottime).problem)
         journal = JournalFile(self._settings.host.run_dir / "journal", read_boot_id())
         read = journal.open()
         self._journal = journal

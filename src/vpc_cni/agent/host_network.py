@@ -138,6 +138,10 @@ class HostNetwork:
         """Put back from now on what someone removes."""
         self._drift.attach(asyncio.get_running_loop())
 
+    def reaping(self) -> tuple[bool, int]:
+        """Whether the thread that deletes links is there, and a number of the links it deletes now. Any thread."""
+        return self._reaper.progress()
+
     def close(self) -> None:
         """Let go of the sockets; links, routes, rules and tables stay."""
         self._drift.close()

@@ -109,6 +109,12 @@ class Reaper:
             in_work = len(self._in_work.links) if self._in_work is not None else 0
             return in_work + sum(len(batch.links) for batch in self._batches)
 
+    def progress(self) -> tuple[bool, int]:
+        """Whether the thread is there, and the group that it deletes now; 0 between batches."""
+        with self._condition:
+            is_there = self._stopping or self._thread.is_alive()
+            return is_there, self._in_work.group if self._in_work is not None else 0
+
     def _draw_group(self) -> int:
         while True:
             group = self._rng.getrandbits(_GROUP_BITS)

@@ -4,7 +4,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -42,12 +42,14 @@ class Yard(Reports):
     """A namespace full of links, and a reaper that is started when the test wants it."""
 
     kind: type[RouteSocket] = RouteSocket
+    report: Callable[[Sequence[int]], None] | None = None
 
     def __post_init__(self) -> None:
         self.netns = Netns.create()
         self.host = self.netns.route_socket()
         rng = random.Random(7)  # noqa: S311 - reproducible, no secret
-        self.reaper = Reaper(self.netns.run(self.kind.open), self.receive, rng=rng, gather_seconds=0.02)
+        report = self.report or self.receive
+        self.reaper = Reaper(self.netns.run(self.kind.open), report, rng=rng, gather_seconds=0.02)
 
     def close(self) -> None:
         self.reaper.stop()
@@ -83,6 +85,19 @@ class RefusingSocket(RouteSocket):
         if self.refusals and any("delete" in request.label for request in batch):
             self.refusals -= 1
             raise KernelError("delete link group: Cannot allocate memory (ENOMEM)", errno=12)
+        return super().execute(batch)
+
+
+class HeldSocket(RouteSocket):
+    """A socket on which the kernel does not answer a deletion until it is let go."""
+
+    asked = threading.Event()
+    let_go = threading.Event()
+
+    def execute(self, batch: Sequence[Message]) -> dict[int, int]:
+        if any("delete" in request.label for request in batch):
+            self.asked.set()
+            self.let_go.wait(5)
         return super().execute(batch)
 
 
@@ -167,6 +182,36 @@ def test_a_refused_deletion_is_tried_again(refusing_yard: Yard, caplog: pytest.L
     assert refusing_yard.all_gone.wait(5)
     assert refusing_yard.indexes() == set()
     assert "ENOMEM" in caplog.text
+
+
+def test_progress_shows_a_batch_that_does_not_end() -> None:
+    with closing(Yard(kind=HeldSocket)) as yard:
+        assert yard.reaper.progress() == (False, 0)
+        yard.reaper.start()
+        assert yard.reaper.progress() == (True, 0)
+        yard.retire(1, ifindex=yard.add_link(1))
+        assert HeldSocket.asked.wait(5)
+        is_there, group = yard.reaper.progress()
+        assert is_there
+        assert group != 0
+        assert yard.reaper.progress() == (True, group)
+        HeldSocket.let_go.set()
+        assert yard.all_gone.wait(5)
+        assert yard.reaper.progress() == (True, 0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_is_noticed() -> None:
+    def forbidden(_ifindexes: Sequence[int]) -> None:
+        raise ZeroDivisionError("a report that fails, which no report may")
+
+    with closing(Yard(report=forbidden)) as yard:
+        yard.reaper.start()
+        yard.retire(1, ifindex=yard.add_link(1))
+        deadline = time.monotonic() + 5
+        while yard.reaper.progress()[0]:
+            assert time.monotonic() < deadline, "the thread lives"
+            time.sleep(0.01)
 
 
 def test_stop_leaves_the_rest_as_it_is(yard: Yard) -> None:

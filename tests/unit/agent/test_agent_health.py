@@ -1,10 +1,11 @@
 """Probes: a silent loop is dead, reasons make it unready."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import pytest
 
-from vpc_cni.agent.health import HUNG_SECONDS, Health
+from vpc_cni.agent.health import HUNG_SECONDS, STUCK_SECONDS, Health, ThreadWatch
 
 
 @dataclass
@@ -57,3 +58,55 @@ def test_a_beat_keeps_the_loop_alive(health: Health, clock: Clock) -> None:
         clock.now += HUNG_SECONDS - 1
         health.beat()
         assert health.livez().status == 200
+
+
+@dataclass
+class Thread:
+    """What a thread says of itself; ``probe`` asks a watch of it."""
+
+    clock: Clock
+    is_there: bool = True
+    work: int = 0
+    probe: Callable[[], str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.probe = ThreadWatch("worker", lambda: (self.is_there, self.work), self.clock).problem
+
+    def probe_for(self, seconds: int) -> str:
+        """Probe every 10 s, as kubelet does, and return the last answer."""
+        for _ in range(0, seconds, 10):
+            self.clock.now += 10
+            answer = self.probe()
+        return answer
+
+
+@pytest.fixture
+def thread(clock: Clock) -> Thread:
+    return Thread(clock)
+
+
+def test_a_thread_that_ended_needs_a_new_process(health: Health, thread: Thread) -> None:
+    health.phase = ""
+    health.vital.append(thread.probe)
+    assert health.livez().status == 200
+    thread.is_there = False
+    assert health.livez().status == health.readyz().status == 503
+    assert b"the worker has ended" in health.livez().body
+
+
+def test_a_thread_may_wait_for_work_for_ever(thread: Thread) -> None:
+    assert thread.probe_for(3600) == ""
+
+
+def test_a_thread_that_is_stuck_with_one_piece_of_work_is_reported(thread: Thread) -> None:
+    thread.work = 7
+    assert thread.probe() == ""
+    assert thread.probe_for(int(STUCK_SECONDS)) == ""
+    assert thread.probe_for(10) == "the worker has been stuck for 70 s"
+    thread.work = 8
+    assert thread.probe() == ""
+
+
+def test_a_thread_that_gets_on_is_well(thread: Thread) -> None:
+    for thread.work in range(1, 100):
+        assert thread.probe_for(50) == ""
