@@ -56,6 +56,7 @@ class Shortage(enum.StrEnum):
     PROVISIONING_OFF = "ProvisioningOff"
     WAITERS_FULL = "WaitersFull"
     TIMED_OUT = "TimedOut"
+    WITHDRAWN = "Withdrawn"
     STOPPING = "Stopping"
 
 

@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from vpc_cni.errors import Shortage
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("changelog.d/*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -34,6 +36,11 @@ def load_tool(name: str) -> ModuleType:
 
 def test_the_page_of_settings_is_current() -> None:
     assert (ROOT / "docs/settings.md").read_text() == load_tool("settings_doc").render(), "run `make docs`"
+
+
+def test_every_reason_for_a_missing_address_is_explained() -> None:
+    text = (ROOT / "docs/pool.md").read_text()
+    assert [str(reason) for reason in Shortage if f"`{reason}`" not in text] == []
 
 
 def anchors(path: Path) -> set[str]:

@@ -177,7 +177,7 @@ class PodNetworks:
     def _wire(self, request: CniRequest, allocation: Allocation, descriptors: PassedDescriptors) -> str:
         """Make the pod's network; on failure the address goes back and what was made is undone."""
         if self._ledger.pool.get(request.key) != allocation:
-            raise CapacityError(f"ADD of {request.key} was overtaken by its DEL", shortage=Shortage.STOPPING)
+            raise CapacityError(f"ADD of {request.key} was overtaken by its DEL", shortage=Shortage.WITHDRAWN)
         netlink_fd, netns_fd = descriptors.take(NETLINK_SOCKET), descriptors.namespace
         assert netlink_fd is not None  # noqa: S101 - checked at the start of the ADD
         assert netns_fd is not None  # noqa: S101

@@ -80,7 +80,7 @@ class WaitingLane:
         if waiter is None:
             return False
         if not waiter.ready.done():
-            waiter.ready.set_exception(CapacityError(f"ADD of {key} was cancelled: {why}", shortage=Shortage.STOPPING))
+            waiter.ready.set_exception(CapacityError(f"ADD of {key} was cancelled: {why}", shortage=Shortage.WITHDRAWN))
         return True
 
     def abort_all(self) -> None:

@@ -75,7 +75,9 @@ async def test_a_newer_request_replaces_an_older_one_of_the_same_sandbox() -> No
     queue.enter(older)
     queue.enter(newer)
     assert len(queue) == 1
-    assert isinstance(older.ready.exception(), CapacityError)
+    error = older.ready.exception()
+    assert isinstance(error, CapacityError)
+    assert error.shortage is Shortage.WITHDRAWN
     queue.leave(older)
     assert len(queue) == 1
 
@@ -87,7 +89,10 @@ async def test_cancel_reports_whether_someone_waited() -> None:
     queue.enter(waiting)
     assert queue.cancel(key(1), "DEL")
     assert not queue.cancel(key(1), "DEL")
-    assert "DEL" in str(waiting.ready.exception())
+    error = waiting.ready.exception()
+    assert isinstance(error, CapacityError)
+    assert error.shortage is Shortage.WITHDRAWN
+    assert "DEL" in str(error)
 
 
 @on_loop
