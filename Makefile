@@ -33,8 +33,9 @@ format: setup ## rewrite the sources in the project's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: setup ## rewrite what is generated in docs/
+docs: setup ## rewrite what is generated in docs/ and deploy/
 	@$(BIN)/python tools/settings_doc.py --write
+	@$(BIN)/python tools/deploy_files.py --write
 
 bench: setup plugin ## compare ADD and DEL with Debian's ptp plugin; root
 	@$(BIN)/python -m bench $(ARGS)

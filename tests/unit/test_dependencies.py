@@ -17,9 +17,9 @@ NOT_IMPORTED = {"httptools"}
 
 # Folders of src/vpc_cni by what must be installed for them.
 PARTS = {
-    "agent": ("errors.py", "model", "settings", "ipam", "rpc", "netlink", "ec2", "agent"),
+    "agent": ("errors.py", "model", "settings", "ipam", "rpc", "netlink", "ec2", "agent", "install"),
     "lab": ("lab",),
-    "": ("cli", "plugin"),
+    "": ("cli", "manifests", "plugin"),
 }
 
 

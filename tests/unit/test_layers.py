@@ -28,6 +28,7 @@ NEVER_IN_THE_AGENT = {
     "starlette",
     "typer",
     "uvicorn",
+    "yaml",
 }
 AGENT = [f"vpc_cni.{name}" for name in ("agent", "rpc", "netlink", "ec2", "ipam", "settings", "model", "errors")]
 

@@ -1,0 +1,181 @@
+"""The DaemonSet ``aws-node`` as plain data. Pure.
+
+Names, labels, ports, probes and variables are the reference's for both image sets; mounts and privileges are what
+the containers of the set need (``privileges``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vpc_cni.manifests.configuration import Configuration
+from vpc_cni.manifests.definitions import Manifest
+from vpc_cni.manifests.images import Images, ImageSet
+from vpc_cni.manifests.metadata import NAME, POD_LABELS, SELECTOR, metadata
+from vpc_cni.manifests.privileges import (
+    agent_security_context,
+    init_security_context,
+    policy_agent_security_context,
+)
+from vpc_cni.manifests.profile import Profile
+
+METRICS_PORT = 61678
+PROBE_TIMEOUT_SECONDS = 10
+DEFAULT_RESOURCES: Manifest = {"requests": {"cpu": "25m"}}
+DEFAULT_TOLERATIONS: tuple[Manifest, ...] = ({"operator": "Exists"},)
+_PROBE_COMMAND = ("/app/grpc-health-probe", "-addr=:50051", "-connect-timeout=5s", "-rpc-timeout=5s")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Variables of the containers after all layers. ``downward`` maps a variable to a field of the pod."""
+
+    agent: Mapping[str, str]
+    downward: Mapping[str, str]
+    init: Mapping[str, str]
+    policy_agent_args: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Volume:
+    """A folder or file of the host. ``kind`` is the hostPath type, empty for none."""
+
+    name: str
+    path: str
+    kind: str = ""
+
+    def manifest(self) -> Manifest:
+        return {"name": self.name, "hostPath": {"path": self.path, **({"type": self.kind} if self.kind else {})}}
+
+    def at(self, mount_path: str) -> Manifest:
+        return {"mountPath": mount_path, "name": self.name}
+
+
+_BPF = _Volume("bpf-pin-path", "/sys/fs/bpf")
+_PLUGINS = _Volume("cni-bin-dir", "/opt/cni/bin")
+_CONFLIST = _Volume("cni-net-dir", "/etc/cni/net.d")
+_LOGS = _Volume("log-dir", "/var/log/aws-routed-eni", "DirectoryOrCreate")
+_RUN = _Volume("run-dir", "/var/run/aws-node", "DirectoryOrCreate")
+_XTABLES = _Volume("xtables-lock", "/run/xtables.lock")
+
+
+def daemon_set(profile: Profile, images: Images, environment: Environment, configuration: Configuration) -> Manifest:
+    """Return the DaemonSet."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": metadata(profile, namespaced=True),
+        "spec": {
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
+            "selector": {"matchLabels": dict(SELECTOR)},
+            "template": {
+                "metadata": {"labels": dict(POD_LABELS)},
+                "spec": _pod_spec(images, environment, configuration),
+            },
+        },
+    }
+
+
+def _pod_spec(images: Images, environment: Environment, configuration: Configuration) -> Manifest:
+    containers = [_agent(images, environment, configuration)]
+    if images.policy_agent is not None:
+        containers.append(_policy_agent(str(images.policy_agent), environment))
+    tolerations = DEFAULT_TOLERATIONS if configuration.tolerations is None else configuration.tolerations
+    return {
+        "priorityClassName": "system-node-critical",
+        "serviceAccountName": NAME,
+        "hostNetwork": True,
+        "terminationGracePeriodSeconds": 10,
+        "tolerations": [dict(toleration) for toleration in tolerations],
+        "affinity": default_affinity() if configuration.affinity is None else dict(configuration.affinity),
+        "initContainers": [_init(images, environment)],
+        "containers": containers,
+        "volumes": [volume.manifest() for volume in _volumes(images)],
+    }
+
+
+def _init(images: Images, environment: Environment) -> Manifest:
+    return {
+        "name": "aws-vpc-cni-init",
+        "image": str(images.init),
+        "env": _literal(environment.init),
+        "resources": {"requests": {"cpu": "25m"}},
+        "securityContext": init_security_context(images.image_set, environment.init),
+        "volumeMounts": [_PLUGINS.at("/host/opt/cni/bin")],
+    }
+
+
+def _agent(images: Images, environment: Environment, configuration: Configuration) -> Manifest:
+    return {
+        "name": NAME,
+        "image": str(images.agent),
+        "ports": [{"containerPort": METRICS_PORT, "name": "metrics"}],
+        "livenessProbe": _probe(60, configuration.liveness_timeout_seconds),
+        "readinessProbe": _probe(1, configuration.readiness_timeout_seconds),
+        "env": [*_literal(environment.agent), *_downward(environment.downward)],
+        "resources": dict(DEFAULT_RESOURCES if configuration.resources is None else configuration.resources),
+        "securityContext": agent_security_context(images.image_set),
+        "volumeMounts": _agent_mounts(images.image_set),
+    }
+
+
+def _agent_mounts(image_set: ImageSet) -> list[Manifest]:
+    shared = [
+        _CONFLIST.at("/host/etc/cni/net.d"),
+        _LOGS.at("/host/var/log/aws-routed-eni"),
+        _RUN.at("/var/run/aws-node"),
+    ]
+    if image_set is ImageSet.OWN:
+        # Plugins are installed by the init container alone, and nftables needs no lock.
+        return shared
+    return [_PLUGINS.at("/host/opt/cni/bin"), *shared, _XTABLES.at("/run/xtables.lock")]
+
+
+def _policy_agent(image: str, environment: Environment) -> Manifest:
+    return {
+        "name": "aws-eks-nodeagent",
+        "image": image,
+        "env": _downward({"MY_NODE_NAME": environment.downward["MY_NODE_NAME"]}),
+        "args": [f"--{flag}={value}" for flag, value in environment.policy_agent_args.items()],
+        "resources": {"requests": {"cpu": "25m"}},
+        "securityContext": policy_agent_security_context(),
+        "volumeMounts": [
+            _PLUGINS.at("/host/opt/cni/bin"),
+            _BPF.at("/sys/fs/bpf"),
+            _LOGS.at("/var/log/aws-routed-eni"),
+            _RUN.at("/var/run/aws-node"),
+        ],
+    }
+
+
+def _volumes(images: Images) -> list[_Volume]:
+    if images.image_set is ImageSet.OWN:
+        return [_PLUGINS, _CONFLIST, _LOGS, _RUN]
+    return [*([] if images.policy_agent is None else [_BPF]), _PLUGINS, _CONFLIST, _LOGS, _RUN, _XTABLES]
+
+
+def _probe(initial_delay_seconds: int, timeout_seconds: int | None) -> Manifest:
+    return {
+        "exec": {"command": list(_PROBE_COMMAND)},
+        "initialDelaySeconds": initial_delay_seconds,
+        "timeoutSeconds": PROBE_TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds,
+    }
+
+
+def _literal(env: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in sorted(env.items())]
+
+
+def _downward(env: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in env.items()]
+
+
+def default_affinity() -> Manifest:
+    """Return where the DaemonSet runs: Linux on EC2. Nodes of Fargate carry a copy of their own."""
+    expressions = [
+        {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
+        {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64", "arm64"]},
+        {"key": "eks.amazonaws.com/compute-type", "operator": "NotIn", "values": ["fargate"]},
+    ]
+    terms = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}

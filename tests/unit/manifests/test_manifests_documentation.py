@@ -1,0 +1,44 @@
+"""docs/manifests.md is true."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+from vpc_cni.manifests import packaged_catalogue, parse_catalogue
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "manifests.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in BLOCKS if name == language]
+
+
+def test_the_example_prints_what_the_page_says() -> None:
+    (example,) = blocks("python")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(example, "docs/manifests.md", "exec"), {})  # noqa: S102 - the page's own example
+    assert printed.getvalue() == blocks("")[-1]
+
+
+def test_the_catalogue_of_the_page_is_one() -> None:
+    (text,) = blocks("toml")
+    assert [str(each.version) for each in parse_catalogue(text, "page").profiles] == ["v1.16.4"]
+
+
+def test_the_table_of_profiles_is_that_of_the_catalogue() -> None:
+    rows = re.findall(r"^\| (v[\d.]+) \(builds? ([\d, ]+)\) \| (.*?) \| (.*?) \| (.*?) \|", PAGE, re.MULTILINE)
+    catalogue = packaged_catalogue()
+    assert [(version, builds, cni, agent) for version, builds, _kubernetes, cni, agent in rows] == [
+        (
+            str(profile.version),
+            ", ".join(map(str, profile.builds)),
+            profile.cni_version,
+            profile.network_policy_agent or "none",
+        )
+        for profile in catalogue.profiles
+    ]
+    for (_version, _builds, kubernetes, *_rest), profile in zip(rows, catalogue.profiles, strict=True):
+        assert kubernetes.endswith(f"to {profile.newest_kubernetes}")
