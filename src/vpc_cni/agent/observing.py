@@ -1,10 +1,11 @@
 """From what happens to metrics: AWS calls as they end, the pool whenever someone scrapes."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from vpc_cni.agent.metrics import AgentMetrics
 from vpc_cni.ec2.observer import OK
-from vpc_cni.ipam import AddressState, InstanceLimits, Pool
+from vpc_cni.ipam import AddressInfo, AddressState, InstanceLimits, Pool
 
 _METADATA = "Metadata"
 
@@ -59,15 +60,23 @@ def update_gauges(
     metrics.free.set(states[AddressState.FREE])
     metrics.waiting.set(waiting)
     metrics.spooled.set(spooled)
-    _set_per_eni(metrics, pool)
+    _set_assigned(metrics, pool, addresses)
     metrics.quarantined.clear()
     for reason, count in Counter(str(each.reason) for each in pool.quarantines()).items():
         metrics.quarantined.labels(reason).set(count)
 
 
-def _set_per_eni(metrics: AgentMetrics, pool: Pool) -> None:
-    """Series by ENI, not by address: one series for each of 700 addresses would be most of the page."""
+def _set_assigned(metrics: AgentMetrics, pool: Pool, addresses: Iterable[AddressInfo]) -> None:
+    """Set how many addresses pods hold, by ENI and by CIDR.
+
+    A secondary address is a CIDR of its own, as the reference counts. Only those that a pod holds have a series: one
+    for each of 700 addresses would be most of the page.
+    """
+    assigned = [info for info in addresses if info.state is AddressState.ASSIGNED]
+    by_eni = Counter(info.eni_id for info in assigned)
     metrics.assigned_per_eni.clear()
-    assigned = Counter(info.eni_id for info in pool.addresses() if info.state is AddressState.ASSIGNED)
     for eni in pool.enis():
-        metrics.assigned_per_eni.labels(eni.eni_id).set(assigned[eni.eni_id])
+        metrics.assigned_per_eni.labels(eni.eni_id).set(by_eni[eni.eni_id])
+    metrics.assigned_per_cidr.clear()
+    for info in assigned:
+        metrics.assigned_per_cidr.labels(f"{info.address}/32").set(1)

@@ -1,11 +1,15 @@
 import json
 import logging
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
 from vpc_cni.agent.logs import JsonFormatter, configure_logging
 from vpc_cni.agent.metrics import AgentMetrics
+from vpc_cni.agent.observing import update_gauges
+from vpc_cni.ipam import Pool
+from vpc_cni.model import Eni, PodIdentity, SandboxKey
 
 
 def test_reference_counters_keep_their_names() -> None:
@@ -22,6 +26,27 @@ def test_reference_counters_keep_their_names() -> None:
 
 def test_gauges_with_total_in_their_name_are_left_alone() -> None:
     assert "awscni_total_ip_addresses 0.0" in AgentMetrics("1").exposition().decode().splitlines()
+
+
+def test_addresses_of_pods_are_counted_by_eni_and_by_cidr() -> None:
+    metrics, pool = AgentMetrics("1"), Pool(30.0)
+    cidr = IPv4Network("10.0.0.0/16")
+    for number in range(2):
+        addresses = tuple(cidr[256 * number + last] for last in (10, 11))
+        pool.add_eni(Eni(f"eni-{number}", f"02:00:00:00:00:0{number}", number, "subnet-0", cidr, cidr[4], addresses), 0)
+    key = SandboxKey("aws-cni", "c", "eth0")
+    allocation = pool.assign(key, PodIdentity(), 1.0, allocated_at_ns=0)
+    assert allocation is not None
+
+    def shown(prefix: str) -> dict[str, str]:
+        update_gauges(metrics, pool, limits=None, max_eni=0, unmanaged_enis=0, waiting=0, spooled=0)
+        lines = metrics.exposition().decode().splitlines()
+        return dict(line.removeprefix(prefix).split(" ") for line in lines if line.startswith(prefix + "{"))
+
+    assert shown("awscni_assigned_ip_per_cidr") == {f'{{cidr="{allocation.address}/32"}}': "1.0"}
+    assert shown("awscni_assigned_ip_per_eni") == {'{eni="eni-0"}': "1.0", '{eni="eni-1"}': "0.0"}
+    pool.release(key, 2.0)
+    assert shown("awscni_assigned_ip_per_cidr") == {}
 
 
 def test_a_log_line_is_one_json_object_with_the_reference_names() -> None:
