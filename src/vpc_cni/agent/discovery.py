@@ -51,12 +51,6 @@ class NodeIdentity:
     vpc_id: str
     vpc_cidrs: tuple[IPv4Network, ...]
     security_groups: tuple[str, ...]
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-
-def read_identity(metadata: MetadataClient) -> InstanceIdentity:
-    """Return who this instance is. Raises CloudError while metadata does not answer."""
-    return metadata.identity()
 
 
 def read_node(metadata: MetadataClient, instance: InstanceIdentity, client: Ec2Client) -> NodeIdentity:

@@ -156,11 +156,6 @@ class Grower:
     def limits(self) -> InstanceLimits:
         return self._limits
 
-    @property
-    def busy(self) -> bool:
-        """Whether an action is under way."""
-        return bool(self._tasks)
-
     def start(self) -> None:
         """Act on plans from now on."""
         self._started = True

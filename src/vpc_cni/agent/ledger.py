@@ -13,7 +13,6 @@ from vpc_cni.agent.steps import Reach, Step
 from vpc_cni.ipam import Pool, QuarantineReason
 from vpc_cni.ipam.pool import REMOVAL_MEMORY_SECONDS
 from vpc_cni.ipam.records import (
-    AddAbandoned,
     AddCommitted,
     AddIntent,
     Ec2Intent,
@@ -70,11 +69,6 @@ class Ledger:
         self._reach(Step.ADD_COMMIT_WRITTEN)
         self._on_change()
 
-    def abandon(self, key: SandboxKey) -> None:
-        """Take an address back that never reached the kernel."""
-        if self.pool.abandon(key):
-            self.note(AddAbandoned.of(key))
-
     def release(self, key: SandboxKey, now: float) -> Cooling | None:
         """End an allocation and start its cooldown; None when there is none."""
         cooling = self.pool.cooling_after(key, now)
@@ -105,11 +99,6 @@ class Ledger:
         """Return what the commit of ``key`` recorded; None when its ADD never completed."""
         add = self._journal.state.adds.get(key)
         return add.committed if add is not None else None
-
-    def host_ifname(self, key: SandboxKey) -> str:
-        """Return the name that the host link of ``key`` was made with; empty when there is no such ADD."""
-        add = self._journal.state.adds.get(key)
-        return add.intent.host_ifname if add is not None else ""
 
     def assigned_at(self, key: SandboxKey) -> float | None:
         """Return when this run gave ``key`` its address, CLOCK_BOOTTIME seconds; None when it did not."""

@@ -115,10 +115,6 @@ class Provisioner:
         """Whether an ENI is being created whose id may not be known yet."""
         return self._creations > 0
 
-    def queue(self, eni_id: str) -> asyncio.Lock:
-        """The queue of an ENI: hold it while changing the ENI."""
-        return self._queues[eni_id]
-
     async def _ec2(self, call: Callable[[], T]) -> T:
         result: T = await self._in_thread(call)
         return result

@@ -5,7 +5,7 @@ Nothing here does I/O, reads a clock or looks at the environment. The agent owns
 
 from vpc_cni.ipam.capacity import Capacity, plan_capacity
 from vpc_cni.ipam.checkpoint import Checkpoint, CheckpointEntry, decode_checkpoint, encode_checkpoint
-from vpc_cni.ipam.doubts import Review, apply_review, review_quarantines
+from vpc_cni.ipam.doubts import Review, review_quarantines
 from vpc_cni.ipam.journal import (
     Damage,
     DamageKind,
@@ -128,7 +128,6 @@ __all__ = [
     "Shortfall",
     "Targets",
     "UnassignAddresses",
-    "apply_review",
     "apply_sync",
     "classify_eni",
     "compact",

@@ -51,15 +51,6 @@ def review_quarantines(
     )
 
 
-def apply_review(pool: Pool, review: Review) -> None:
-    """Carry a review out on the pool."""
-    for address in review.resolved:
-        pool.resolve(address)
-    for quarantine in review.replaced:
-        pool.resolve(quarantine.address)
-        pool.quarantine(quarantine.address, quarantine.reason, quarantine.since, quarantine.detail)
-
-
 @dataclass(frozen=True, slots=True)
 class _Doubts:
     """The three views, for one look at all quarantines."""

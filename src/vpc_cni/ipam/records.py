@@ -90,7 +90,10 @@ class AddCommitted(_KeyedRecord, frozen=True, tag=2):
 
 
 class AddAbandoned(_KeyedRecord, frozen=True, tag=3):
-    """An ADD ended before anything of it reached the kernel: its address needs no cooldown."""
+    """An ADD ended before anything of it reached the kernel: its address needs no cooldown.
+
+    Not written any more: an ADD whose intent was written is undone like any other. Read in journals of before.
+    """
 
     @classmethod
     def of(cls, key: SandboxKey) -> "AddAbandoned":

@@ -5,8 +5,8 @@ configured on an ENI's link.
 """
 
 import errno
-from collections.abc import Collection, Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Interface, IPv4Network
 
 from vpc_cni.model import MAIN_TABLE, Eni
 from vpc_cni.netlink import messages, uapi
@@ -15,11 +15,9 @@ from vpc_cni.netlink.objects import ANY_IPV4, Address, Link, Route, Rule
 from vpc_cni.netlink.route_socket import RouteSocket
 from vpc_cni.netlink.uapi import InetConf, RouteProtocol, Scope
 from vpc_cni.netlink.wire import Message
-from vpc_cni.netlink.wiring import FROM_POD_PRIORITY, TO_POD_PRIORITY
 
 MARK_PRIORITY = 1024
 EXTERNAL_SERVICE_PRIORITY = 1535
-_POD_PRIORITIES = frozenset((TO_POD_PRIORITY, FROM_POD_PRIORITY))
 
 # Loose on the primary ENI: replies to node ports come in by it while the route back to a pod's client may name a
 # secondary ENI; strict filtering would drop every such packet. Source: amazon-vpc-cni-k8s docs/cni-proposal.md.
@@ -82,20 +80,6 @@ class NodePlane:
         present = [rule for rule in self._host.list_rules() if rule.priority == priority]
         self._host.execute(plan_rules(present, wanted))
         self._desired.rules |= wanted
-
-    def ensure_pod_rules(self, wanted: Collection[Rule], pod_addresses: Collection[IPv4Address]) -> None:
-        """Have exactly the wanted rules for addresses of the pool; once, at start. Rules of others stay.
-
-        Args:
-            wanted: rules of all pods of the node, see ``wiring.pod_rules``.
-            pod_addresses: all addresses that belong to this node's pool, in use or not.
-        """
-        present = [
-            rule
-            for rule in self._host.list_rules()
-            if rule.priority in _POD_PRIORITIES and _host_of(rule) in pod_addresses
-        ]
-        self._host.execute(plan_rules(present, frozenset(wanted)))
 
     def set_up_eni(self, eni: Eni, link: Link, mtu_bytes: int) -> None:
         """Configure the link and the routing table of a secondary ENI. A repeated call interrupts no traffic.
@@ -162,11 +146,3 @@ def plan_addresses(present: Sequence[Address], ifindex: int, wanted: IPv4Interfa
     if surplus or wanted not in [a.interface for a in present]:  # the kernel may drop it together with a surplus one
         requests.append(messages.add_address(ifindex, wanted, flags=uapi.IFA_F_NOPREFIXROUTE).tolerating(errno.EEXIST))
     return requests
-
-
-def _host_of(rule: Rule) -> IPv4Address | None:
-    """Return the single address that a rule speaks about."""
-    network = rule.source or rule.destination
-    if isinstance(network, IPv4Network) and network.prefixlen == 32:
-        return network.network_address
-    return None

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
@@ -17,7 +16,6 @@ from vpc_cni.netlink.events import EventSocket
 from vpc_cni.netlink.link_wait import wait_for_link
 from vpc_cni.netlink.objects import Link, Route, Rule
 from vpc_cni.netlink.uapi import Scope
-from vpc_cni.netlink.wiring import pod_rules
 
 if TYPE_CHECKING:
     from tests.functional.netlink.conftest import Node, Vpc
@@ -122,19 +120,6 @@ def test_external_service_rules_follow_the_setting(node: "Node") -> None:
     node.own.ensure_external_services([IPv4Network("192.0.2.1/32")])
     assert destinations() == {"192.0.2.1/32"}
     assert {str(rule.destination) for rule in node.desired.rules} == {"192.0.2.1/32"}
-
-
-def test_pod_rules_are_brought_in_line_and_foreign_ones_kept(node: "Node") -> None:
-    pool = [IPv4Address("10.0.1.0") + i for i in range(10)]
-    wanted = {rule for i in (1, 2) for rule in pod_rules(pool[i], 3)}
-    foreign = Rule(512, destination=ip_network("172.16.0.1/32"))
-    stale = [Rule(1536, 4, source=ip_network("10.0.1.1/32")), Rule(512, destination=ip_network("10.0.1.7/32"))]
-    twice = pod_rules(pool[1], 3)[0]
-    node.host.execute([messages.add_rule(rule) for rule in (foreign, *stale, twice)])
-    node.host.execute([messages.add_rule(twice)._replace(flags=uapi.NLM_F_CREATE)])
-    node.own.ensure_pod_rules(wanted, pool)
-    present = [rule for rule in node.host.list_rules() if rule.priority in {512, 1536}]
-    assert Counter(present) == Counter([*wanted, foreign])
 
 
 @pytest.fixture

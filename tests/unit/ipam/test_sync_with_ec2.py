@@ -13,7 +13,6 @@ from vpc_cni.ipam import (
     Pool,
     PoolSync,
     QuarantineReason,
-    apply_review,
     apply_sync,
     plan_sync,
     review_quarantines,
@@ -119,7 +118,11 @@ class TestReview:
         now: float,
     ) -> dict[IPv4Address, AddressState | None]:
         kernel = KernelView(links, frozenset(ruled))
-        apply_review(pool, review_quarantines(pool, enis, kernel, cooldown_seconds=COOLDOWN, now=now))
+        review = review_quarantines(pool, enis, kernel, cooldown_seconds=COOLDOWN, now=now)
+        for address in (*review.resolved, *(each.address for each in review.replaced)):
+            pool.resolve(address)
+        for each in review.replaced:
+            pool.quarantine(each.address, each.reason, each.since, each.detail)
         return {address: pool.state(address) for address in (IP, IP2)}
 
     def test_pods_address_that_ec2_lists_again_is_its_own_again(self, pool: Pool) -> None:
