@@ -62,6 +62,8 @@ def test_all_wrong_settings_are_named_at_once(start: StartAgent) -> None:
         "AWS_VPC_K8S_CNI_VETHPREFIX": "longerthan4",
         "AWS_VPC_K8S_CNI_RANDOMIZESNAT": "dice",
         "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS": "10.0.0.0/33",
+        "AWS_VPC_K8S_PLUGIN_LOG_FILE": "stdout",
+        "POD_SECURITY_GROUP_ENFORCING_MODE": "lenient",
     }
     agent = start(**wrong)
     output, errors = agent.communicate(timeout=END_SECONDS)
