@@ -30,7 +30,7 @@ NEVER_IN_THE_AGENT = {
     "uvicorn",
     "yaml",
 }
-AGENT = [f"vpc_cni.{name}" for name in ("agent", "rpc", "netlink", "ec2", "ipam", "settings", "model", "errors")]
+AGENT = [f"vpc_cni.{name}" for name in ("agent", "rpc", "netlink", "ec2", "kube", "ipam", "settings", "model", "errors")]
 
 
 def modules_after_import(*packages: str) -> set[str]:
@@ -78,4 +78,10 @@ def test_the_lowest_layers_load_the_standard_library_only(package: str) -> None:
 def test_the_command_for_nodes_loads_neither_lab_nor_agent() -> None:
     loaded = modules_after_command("node", "status", "--help")
     assert "vpc_cni.cli.node" in loaded
+    assert not [name for name in loaded if name.startswith(("vpc_cni.lab", "vpc_cni.agent", "botocore", "starlette"))]
+
+
+def test_the_command_for_manifests_loads_neither_lab_nor_agent() -> None:
+    loaded = modules_after_command("self-managed", "images", "--registry", "localhost:5000")
+    assert "vpc_cni.manifests.render" in loaded
     assert not [name for name in loaded if name.startswith(("vpc_cni.lab", "vpc_cni.agent", "botocore", "starlette"))]

@@ -32,6 +32,7 @@ class SubCommand:
 SUB_COMMANDS = (
     SubCommand("lab", "vpc_cni.cli.lab", extra="lab"),
     SubCommand("node", "vpc_cni.cli.node"),
+    SubCommand("self-managed", "vpc_cni.cli.self_managed"),
 )
 
 
