@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the stages of the tests, print what each one took, and stop at the first that fails.
 #
-#   tools/run-tests.sh all     setup, check, plugin, fast, kernel: what `make test` and CI run
+#   tools/run-tests.sh all     setup, check, plugin, fast, kernel, alone: what `make test` and CI run
 #   tools/run-tests.sh fast    unit and property tests
 #   tools/run-tests.sh check   format, lint, types, layers, shell scripts
 #
@@ -60,8 +60,15 @@ plugin() { python -m vpc_cni.plugin.build; }
 # No root, no clock, no network: safe to run side by side.
 fast() { test_folders unit property -- -n "$(nproc)"; }
 
-# Real namespaces, netlink and nftables. One after the other: the kernel's state and the two processors are shared.
-kernel() { test_folders functional contract fault e2e -- --durations=10; }
+# Real namespaces, netlink and nftables. Each test has its own, and most of what it does is waiting, so one more of them runs
+# side by side than there are processors; a file stays together for the fixtures that its tests share.
+kernel() {
+    local beside=(-n "$(($(nproc) + 1))" --dist loadfile --no-loadscope-reorder)
+    test_folders functional contract fault e2e -- -m "not alone and not image" "${beside[@]}" --durations=10
+}
+
+# Those that measure time, one after the other.
+alone() { test_folders functional contract fault e2e -- -m "alone and not image" --durations=10; }
 
 # test_folders FOLDER... -- OPTION...: run pytest on those folders of tests/ that hold tests.
 test_folders() {
@@ -77,7 +84,7 @@ test_folders() {
 }
 
 case ${1:-all} in
-    all) stages=(setup check plugin fast kernel) ;;
+    all) stages=(setup check plugin fast kernel alone) ;;
     fast) stages=(setup fast) ;;
     check) stages=(setup check) ;;
     stage) "$2"; exit ;;

@@ -273,7 +273,7 @@ def test_a_denial_names_the_permission(node):
 
 
 def test_an_empty_account_budget_is_throttling_and_slows_the_node(node):
-    access = node.connect(call_seconds=1.0)
+    access = node.connect(call_seconds=3.0)
     node.fault(Throttle(write=Bucket(1, 0.001)))
     create(node, access.client)
     with pytest.raises(ThrottledError) as caught:

@@ -32,13 +32,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Tell:
-    """Return a function that shows a line of figures in the report, captured output or not."""
-    writer = request.config.get_terminal_writer()
+    """Return a function that shows a line of figures beside the report, captured output or not."""
     capturing = request.config.pluginmanager.getplugin("capturemanager")
 
     def write(line: str) -> None:
+        # Not by the reporter: that of a process among several says nothing.
         with capturing.global_and_fixture_disabled():
-            writer.line(f"\n  {line}")
+            sys.stderr.write(f"\n  {line}\n")
+            sys.stderr.flush()
 
     return write
 
@@ -70,9 +71,17 @@ def peer(lab: Lab) -> Iterator[Netns]:
 
 @pytest.fixture(scope="package")
 def slow_outcomes() -> Iterator[Mapping[tuple[Scenario, Step], "Future[Outcome]"]]:
-    """Scenarios in which an ENI has to become a minute old. Who asks early for them waits less."""
+    """Scenarios in which an ENI has to become a minute old."""
     with slow_scenarios() as pending:
         yield pending
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _slow_ones_begin_early(request: pytest.FixtureRequest) -> None:
+    """Let ENIs age while other tests run. Of several processes only the one that plays the scenarios needs it."""
+    is_alone = not hasattr(request.config, "workerinput")
+    if is_alone and any("slow_outcomes" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("slow_outcomes")
 
 
 @pytest.fixture

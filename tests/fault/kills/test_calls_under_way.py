@@ -40,7 +40,7 @@ def slow_lab() -> Iterator[Lab]:
         yield lab
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=9)
 def test_a_request_that_outlives_its_agent_is_taken_into_account(slow_lab: Lab) -> None:
     """A new ENI is wanted, addresses go back, or an ENI that was never attached is deleted: whatever gets there."""
 

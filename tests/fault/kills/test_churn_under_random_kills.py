@@ -99,9 +99,8 @@ class Killer:
         self.with_record += bool(begun or journal.ec2_steps)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=85)
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("slow_outcomes")  # begins early, so that another test need not wait for it
 def test_a_hundred_kills_under_churn_give_nothing_twice_and_leak_nothing(
     aws_like_lab: Lab, seed: int, tell: Tell
 ) -> None:

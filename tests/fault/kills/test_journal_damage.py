@@ -42,7 +42,7 @@ def _scribble(data: bytes, rng: random.Random, count: int) -> bytes:
     return data
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=15)
 def test_pods_keep_their_addresses_whatever_happens_to_the_journal(
     lab: Lab, peer: Netns, new_agent: NewAgent, seed: int
 ) -> None:

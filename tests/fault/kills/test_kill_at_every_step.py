@@ -20,7 +20,7 @@ def test_every_step_has_a_scenario() -> None:
     assert {step for steps in SCENARIOS.values() for step in steps} == set(Step)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=75)
 @pytest.mark.timeout(300)
 def test_a_kill_at_any_step_is_mended_by_the_next_start(
     lab: Lab, peer: Netns, slow_outcomes: Mapping[tuple[Scenario, Step], "Future[Outcome]"], tell: Tell

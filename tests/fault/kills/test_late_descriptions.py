@@ -58,7 +58,7 @@ def _learns_soon(stage: Stage, crash_at: str, settings: dict[str, str]) -> None:
     stage.settle(timeout_seconds=20)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=9)
 def test_what_ec2_does_not_show_yet_harms_no_pod(late_lab: Lab) -> None:
     plays = (
         (pool_gives_addresses_back, Step.UNASSIGN_INTENT_WRITTEN),

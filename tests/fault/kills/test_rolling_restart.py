@@ -49,7 +49,8 @@ class Listener:
                 last, self.answers = now, self.answers + 1
 
 
-@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.slow(seconds=9)
 def test_rolling_restarts_under_load_fail_no_pod(
     lab: Lab, peer: Netns, new_agent: NewAgent, seed: int, tell: Tell
 ) -> None:

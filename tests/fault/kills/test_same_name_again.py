@@ -15,7 +15,7 @@ RECREATIONS = 200
 ORDERS = ("after the ADD", "after the ADD, namespace gone", "with the ADD")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_the_late_del_of_the_old_sandbox_spares_the_new_one(
     lab: Lab, peer: Netns, new_agent: NewAgent, seed: int, tell: Tell
 ) -> None:

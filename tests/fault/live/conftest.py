@@ -63,11 +63,16 @@ def start_node(start_lab: StartLab) -> Iterator[StartNode]:
 
 
 @pytest.fixture(scope="package", autouse=True)
-def aging(request: pytest.FixtureRequest) -> Iterator[Lab | None]:
+def _aging_begins_early(request: pytest.FixtureRequest) -> None:
+    """Let ENIs age while other tests run. Of several processes only the one that runs the test of them needs it."""
+    is_alone = not hasattr(request.config, "workerinput")
+    if is_alone and any("aging" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("aging")
+
+
+@pytest.fixture(scope="package")
+def aging() -> Iterator[Lab]:
     """Nodes with 3 pods on the first and one on the second ENI, which cannot go before it is a minute old."""
-    if not any(item.path.name == "test_eni_release.py" for item in request.session.items):
-        yield None
-        return
     if find_refusal() is not None:
         pytest.skip(f"no lab on this machine: {find_refusal()}")
     settings = {"VPC_CNI_RECONCILE_SECONDS": "1", "IP_COOLDOWN_PERIOD": "0", "WARM_IP_TARGET": "1"}

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pytest
 from live_node import LiveNode, report, wait_until
 
+pytestmark = pytest.mark.alone
+
 # The promise is one second, on an idle machine; this is for one that runs other tests besides.
 PATIENCE_SECONDS = 2.5
 TABLE = ("ip", "vpc-cni")

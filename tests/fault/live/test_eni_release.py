@@ -17,7 +17,8 @@ SHRINK_INTERVAL_SECONDS = 30.0
 DETACH_SECONDS = 4.0
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=100)
+@pytest.mark.timeout(300)
 def test_enis_go_back_without_a_trace_and_delay_no_pod(aging: Lab) -> None:
     ec2 = connect(aging)
     nodes = [LiveNode(aging, node.name) for node in aging.nodes]

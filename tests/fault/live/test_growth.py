@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+import pytest
 from live_cloud import connect, pool_addresses, wait_in_line
 from live_node import LiveNode, report, wait_until
 
@@ -29,6 +30,7 @@ def mutating_calls(node: LiveNode) -> int:
     return sum(count for operation, count in node.ec2_calls().items() if operation in MUTATING)
 
 
+@pytest.mark.alone
 def test_the_first_address_costs_one_call_or_three_with_a_new_eni(start_node: StartNode) -> None:
     node = start_node(
         instance_type="t3.small",
@@ -50,6 +52,7 @@ def test_the_first_address_costs_one_call_or_three_with_a_new_eni(start_node: St
     assert max(extras.values()) < EXTRA_SECONDS
 
 
+@pytest.mark.alone
 def test_a_burst_brings_several_enis_at_once(start_node: StartNode) -> None:
     node = start_node(
         instance_type="m5.xlarge",  # 4 ENIs of 14

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from live_node import LiveNode, RunningPlugin, Sandbox, report, wait_until
 
+pytestmark = pytest.mark.alone
+
 COOLDOWN_SECONDS = 1
 WAITING = 110
 # The promise is 20 ms for the whole process on an idle machine; this is for one that runs other tests besides.

@@ -1,5 +1,6 @@
 """The agent follows what others change in the VPC: security groups, addresses, interfaces."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ DEADLINE_SECONDS = 15.0
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Lab(name="follows-vpc", nodes=1, env={"VPC_CNI_RECONCILE_SECONDS": "1", "WARM_IP_TARGET": "1"}) as running:
+    with Lab(
+        name=f"follows-{os.getpid()}", nodes=1, env={"VPC_CNI_RECONCILE_SECONDS": "1", "WARM_IP_TARGET": "1"}
+    ) as running:
         yield running
 
 
