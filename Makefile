@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3 chooses the interpreter; ARGS="..." goes to the program that the target runs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check format docs bench plugin lock clean
+.PHONY: help setup demo test test-fast e2e check format docs bench plugin lock clean
 
 BIN := .venv/bin
 # The C compiler's cache, which otherwise lands in the home directory.
@@ -25,6 +25,10 @@ test: ## set up, check and run every test; prints the time of each stage
 
 test-fast: ## unit and property tests only: no root, under a minute
 	@tools/run-tests.sh fast
+
+e2e: setup plugin ## tests with a real Kubernetes in the lab; root; builds Kubernetes first (10 minutes, once)
+	@$(BIN)/vpc-cni lab kubernetes prepare
+	@$(BIN)/python -m pytest -m kubernetes tests/e2e/kubernetes --durations=10 $(ARGS)
 
 check: ## format, lint, types, layers, shell scripts
 	@tools/run-tests.sh check

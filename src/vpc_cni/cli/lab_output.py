@@ -42,6 +42,8 @@ def print_status(status: Document) -> None:
     say(f"EC2 API {status['endpoints']['host_api']}  log {status['log_path']}")
     print_nodes(status["nodes"])
     print_enis(status["nodes"])
+    if status["kubernetes"]:
+        print_kubernetes(status["kubernetes"])
     if status["pods"]:
         print_pods(status["pods"])
     if status["faults"]:
@@ -81,6 +83,15 @@ def print_enis(nodes: Sequence[Document]) -> None:
         for eni in node["enis"]
     ]
     print_table(("Node", "Device", "ENI", "Primary", "Addresses", "Prefixes", "Spoofed packets"), rows)
+
+
+def print_kubernetes(cluster: Document) -> None:
+    say(f"Kubernetes {cluster['version']}  {cluster['api_server']}  KUBECONFIG={cluster['kubeconfig']}")
+    rows = [
+        (node["name"], "yes" if node["ready"] else "no", str(node["init_pid"] or "off"), node["log_dir"])
+        for node in cluster["nodes"]
+    ]
+    print_table(("Node", "Ready", "Process 1", "Logs"), rows)
 
 
 def print_pods(pods: Sequence[Document]) -> None:

@@ -19,6 +19,7 @@ from vpc_cni.lab.control.client import call
 from vpc_cni.lab.control.wire import Request
 from vpc_cni.lab.fault_client import LabFaults
 from vpc_cni.lab.info import CallInfo, CheckSummary, NodeInfo, PodInfo, read_node, read_record
+from vpc_cni.lab.kubernetes.client import LabKubernetes
 from vpc_cni.lab.options import LabOptions
 from vpc_cni.lab.paths import lab_paths
 from vpc_cni.lab.process import Progress, clear_crashed, end_daemon, start_daemon
@@ -44,6 +45,7 @@ class Lab:
         self._paths = lab_paths(self.options.name)
         self._progress = on_progress
         self.faults = LabFaults(self.call)
+        self.kubernetes = LabKubernetes(self.call)
 
     @classmethod
     def attach(cls, name: str = "default", *, on_progress: Progress = ignore_progress) -> "Lab":

@@ -7,6 +7,7 @@ from vpc_cni.errors import CallerError
 from vpc_cni.lab.checking import check_world
 from vpc_cni.lab.control.server import Operation, Progress
 from vpc_cni.lab.fabric import PortFault
+from vpc_cni.lab.kubernetes.operations import ClusterOperations
 from vpc_cni.lab.nodes.agent import AgentProcess
 from vpc_cni.lab.status import describe_fault, describe_node, describe_pods, describe_report, describe_world
 from vpc_cni.lab.world import World
@@ -49,7 +50,7 @@ class Operations:
             self.agent_supervise,
             self.down,
         )
-        return {handler.__name__: handler for handler in handlers}
+        return {handler.__name__: handler for handler in handlers} | ClusterOperations(self._world.cluster).table()
 
     async def status(self, _args: Arguments, _progress: Progress) -> object:
         return await describe_world(self._world)
@@ -61,6 +62,8 @@ class Operations:
         node = await self._world.add_node(progress)
         if node.agent is not None and args.get("wait", True):
             await node.agent.wait_serving()
+        if self._world.cluster is not None and args.get("wait", True):
+            await self._world.cluster.wait_ready(progress)
         return describe_node(self._world, node)
 
     async def pod_add(self, args: Arguments, progress: Progress) -> object:

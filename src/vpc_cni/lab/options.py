@@ -74,6 +74,11 @@ class LabOptions:
             raise CallerError(f'"{self.proxy_backend}" is no iptables', hint=f"choose {' or '.join(PROXY_BACKENDS)}")
         self.subnets()
 
+    @property
+    def awaits_daemonset(self) -> bool:
+        """Whether the nodes are left as a cloud starts them: agent and plugin shall come as a DaemonSet."""
+        return self.kubernetes and not self.agents
+
     def cidr(self) -> IPv4Network:
         """Return the VPC's block.
 

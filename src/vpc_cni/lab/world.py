@@ -109,7 +109,7 @@ class World:
         subnet = self._subnets[(self._node_numbers - 1) % len(self._subnets)]
         instance, primary = await self._run_instance(name, self.options.instance_type, subnet, NODE_ROLE)
         node = self._builder.build(name, instance, primary, subnet)
-        node.boot()
+        node.boot(init_step=not self.options.awaits_daemonset)
         self.nodes[name] = node
         if node.agent is not None:
             await node.agent.start()

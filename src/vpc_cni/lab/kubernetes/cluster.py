@@ -7,8 +7,9 @@ the kernel does not take back by itself are empty control groups, which the next
 import asyncio
 import datetime
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from vpc_cni.errors import CallerError, HostError
 from vpc_cni.lab.kubernetes.api import ApiClient, Json, wait_until
@@ -48,7 +49,8 @@ class Cluster:
         self._lab_paths = paths
         self._folder = folder
         self._binaries = require_binaries()
-        self._images = ensure_images(cache_root())
+        # Archives that every node imports, those that join later too.
+        self._images = [*ensure_images(cache_root())]
         self._forwarder: Forwarder | None = None
         self._plane: ControlPlane | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -103,15 +105,34 @@ class Cluster:
         return self._folder.get(self.node(name).facts.instance_id)
 
     async def wait_ready(self, progress: Progress) -> None:
-        """Wait until every node is Ready and pods may be created.
+        """Wait until every node is Ready and pods may be created; without agents, until every node has registered.
 
         Raises:
             HostError: something ended, or it took too long.
         """
         if self._starting is not None:
             await self._starting
-        await wait_until(self._is_ready, f"Ready of {', '.join(self.nodes)}", NODES_SECONDS, self.require_running)
-        progress(f"{len(self.nodes)} nodes are Ready; export KUBECONFIG={self.paths.kubeconfig}")
+        condition, what = (self._is_ready, "Ready") if self._options.agents else (self._is_registered, "known")
+        try:
+            await wait_until(condition, f"all nodes being {what}", NODES_SECONDS, self.require_running)
+        except HostError as err:
+            raise HostError(f"{err.message}; {await self._say_why()}", hint=f"see {self._lab_paths.root}") from err
+        progress(f"{len(self.nodes)} nodes are {what}; export KUBECONFIG={self.paths.kubeconfig}")
+
+    async def load_images(self, archives: Sequence[Path], progress: Progress) -> None:
+        """Import archives of images on every node, and on those that join later.
+
+        Raises:
+            CallerError: one is not a file.
+            HostError: a node refuses one.
+        """
+        for archive in archives:
+            if not archive.is_file():
+                raise CallerError(f"{archive} is not a file")
+            await asyncio.gather(*(node.import_image(archive) for node in self.nodes.values()))
+            if archive not in self._images:
+                self._images.append(archive)
+            progress(f"{archive} is on {', '.join(self.nodes)}")
 
     async def stop(self) -> None:
         """End everything and leave nothing."""
@@ -135,7 +156,14 @@ class Cluster:
             "proxy_backend": str(self.shape.proxy_backend),
             "log_dir": str(self.paths.log_dir),
             "nodes": [
-                {"name": name, "init_pid": node.init_pid, "ready": name in ready} for name, node in self.nodes.items()
+                {
+                    "name": name,
+                    "init_pid": node.init_pid,
+                    "ready": name in ready,
+                    "programs_dir": str(node.files.programs),
+                    "log_dir": str(node.files.log_dir),
+                }
+                for name, node in self.nodes.items()
             ],
             "control_plane": {name: program.pid for name, program in self.plane.programs.items()},
         }
@@ -155,6 +183,18 @@ class Cluster:
             }
         except HostError:
             return set()
+
+    async def _is_registered(self) -> bool:
+        return all([await self.api.find(f"/api/v1/nodes/{name}") is not None for name in self.nodes])
+
+    async def _say_why(self) -> str:
+        """Return what the nodes themselves say about not being Ready."""
+        try:
+            items = (await self.api.get("/api/v1/nodes"))["items"]
+        except HostError as err:
+            return str(err)
+        said = {item["metadata"]["name"]: ready_message(item) for item in items}
+        return "; ".join(f"{name}: {said.get(name, 'has not registered')}" for name in self.nodes)
 
     async def _is_ready(self) -> bool:
         if not set(self.nodes) <= await self.ready_nodes():
@@ -180,5 +220,16 @@ def require_host() -> None:
 
 def is_ready(node: Mapping[str, Json]) -> bool:
     """Tell whether a Node object says Ready. Pure."""
+    return ready_condition(node).get("status") == "True"
+
+
+def ready_message(node: Mapping[str, Json]) -> str:
+    """Return what a Node object says about being Ready, for people. Pure."""
+    condition = ready_condition(node)
+    return str(condition.get("message", "says nothing")) if condition.get("status") != "True" else "Ready"
+
+
+def ready_condition(node: Mapping[str, Json]) -> Json:
+    """Return the condition of a Node object that is about Ready; empty when it has none. Pure."""
     conditions = node.get("status", {}).get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return next((each for each in conditions if each["type"] == "Ready"), {})

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from vpc_cni.errors import CallerError
 from vpc_cni.lab import mounts
 from vpc_cni.lab.kubernetes import plane_commands
 from vpc_cni.lab.kubernetes.api import ApiClient, wait_until
@@ -56,13 +57,35 @@ class ControlPlane:
         self._paths.state.mkdir(parents=True, exist_ok=True)
         mounts.mount_tmpfs(self._paths.state, STATE_OPTIONS)
         await self.programs["etcd"].start()
-        await self.programs["kube-apiserver"].start()
-        await wait_until(api.is_ready, "the start of the API server", READY_SECONDS, self.require_running)
+        await self.start_program("kube-apiserver", api)
         # Not earlier: without the bootstrap roles the controller manager ends at once.
         for name in ("kube-controller-manager", "kube-scheduler"):
             await self.programs[name].start()
         await api.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", proxy_binding())
         progress("API server, controller manager and scheduler run")
+
+    async def start_program(self, name: str, api: ApiClient) -> None:
+        """Start one program unless it runs; returns when the API server, if that was it, is ready.
+
+        Raises:
+            CallerError: there is no such program.
+            HostError: it ended, or was not ready in time.
+        """
+        program = self.program(name)
+        if program.pid is None:
+            await program.start()
+        if name == "kube-apiserver":
+            await wait_until(api.is_ready, "the start of the API server", READY_SECONDS, self.require_running)
+
+    def program(self, name: str) -> Program:
+        """Return a program by its name.
+
+        Raises:
+            CallerError: there is no such program.
+        """
+        if name not in self.programs:
+            raise CallerError(f'there is no program "{name}"', hint=f"programs: {', '.join(self.programs)}")
+        return self.programs[name]
 
     def require_running(self) -> None:
         """Raises HostError when a program that was started has ended."""

@@ -1,11 +1,13 @@
 """One Kubernetes node: containerd, kubelet and kube-proxy around a node of the lab, in namespaces of their own."""
 
+import asyncio
 import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from vpc_cni.errors import HostError
 from vpc_cni.lab import mounts
 from vpc_cni.lab.kubernetes import node_config, node_init, node_start
 from vpc_cni.lab.kubernetes.cgroups import create_group, node_group
@@ -90,6 +92,23 @@ class KubernetesNode:
         if self.files.state.is_mount():
             mounts.detach(self.files.state)
 
+    async def import_image(self, archive: Path) -> None:
+        """Import an archive of images into the node's containerd.
+
+        Raises:
+            HostError: the node is off, or containerd refuses it.
+        """
+        root = self.root()
+        if root is None:
+            raise HostError(f"{self.facts.name} is off")
+        command = self._import_command(f"{root}{node_config.CONTAINERD_SOCKET}", archive)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        said, _ = await process.communicate()
+        if process.returncode != 0:
+            raise HostError(f"{self.facts.name} cannot import {archive}: {said.decode(errors='replace').strip()}")
+
     def require_running(self) -> None:
         """Raises HostError when the node has ended by itself."""
         self._program.require_running()
@@ -144,14 +163,23 @@ class KubernetesNode:
     def _programs(self, images: Iterable[Path]) -> list[dict[str, object]]:
         config, socket = self.files.config, node_config.CONTAINERD_SOCKET
         containerd = [str(require_program("containerd")), f"--config={config}/containerd.toml"]
-        ctr = [str(require_program("ctr")), f"--address={socket}", "--namespace=k8s.io", "images", "import"]
         kubelet = node_config.kubelet_command(self._binaries.path("kubelet"), self.facts, self.files)
         proxy = [str(self._binaries.path("kube-proxy")), f"--config={config}/proxy.json"]
         return [
             self._entry("containerd", containerd, ready=socket),
-            *(self._entry("images", [*ctr, str(archive)], once=True) for archive in images),
+            *(self._entry("images", self._import_command(socket, archive), once=True) for archive in images),
             self._entry("kubelet", kubelet),
             self._entry("kube-proxy", proxy),
+        ]
+
+    def _import_command(self, address: str, archive: Path) -> list[str]:
+        return [
+            str(require_program("ctr")),
+            f"--address={address}",
+            "--namespace=k8s.io",
+            "images",
+            "import",
+            str(archive),
         ]
 
     def _entry(self, name: str, command: list[str], *, once: bool = False, ready: str = "") -> dict[str, object]:

@@ -32,6 +32,11 @@ def run_dhcp(netns: Netns, primary_link: str, address: IPv4Interface, gateway: I
     configure_host(netns, primary_link, address, gateway)
 
 
+def allow_forwarding(netns: Netns) -> None:
+    """Set what an image for Kubernetes nodes sets: without it no node forwards for its pods."""
+    netns.write_sysctls({"net/ipv4/ip_forward": 1})
+
+
 def run_init_step(netns: Netns, primary_link: str, *, disable_tcp_early_demux: bool = False) -> None:
     """Do what the add-on's init container does on a node, and what a kubelet needs anyway (forwarding).
 

@@ -38,7 +38,7 @@ class NodeBuilder:
             HostError: its folders cannot be made, or the plugin is not built.
         """
         paths = self.paths.node(name)
-        prepare_folders(paths, plugin_path)
+        prepare_folders(paths, None if self.options.awaits_daemonset else plugin_path)
         facts = InstanceFacts(
             instance_id=instance.instance_id,
             instance_type=instance.instance_type,

@@ -44,15 +44,25 @@ class Node:
     pods: PodSet
     agent: AgentProcess | None = None
 
-    def boot(self) -> None:
-        """Bring the node to the point where a DaemonSet would start the agent."""
+    def boot(self, *, init_step: bool = True) -> None:
+        """Bring the node to the point where a DaemonSet would start the agent.
+
+        Args:
+            init_step: do what the DaemonSet's init container does; it will not run.
+        """
         boot.apply_instance_defaults(self.netns)
         boot.run_dhcp(self.netns, self.facts.primary_link, self.facts.primary, self.facts.gateway)
-        boot.run_init_step(self.netns, self.facts.primary_link)
+        if init_step:
+            boot.run_init_step(self.netns, self.facts.primary_link)
+        else:
+            boot.allow_forwarding(self.netns)
 
 
-def prepare_folders(paths: NodePaths, find_shim: Callable[[], Path]) -> None:
+def prepare_folders(paths: NodePaths, find_shim: Callable[[], Path] | None) -> None:
     """Make a node's folders and install the plugins: ours and the standard ones that are on this machine.
+
+    Args:
+        find_shim: finds our plugin; None leaves its installation to a DaemonSet.
 
     Raises:
         HostError: a folder or file cannot be written.
@@ -62,7 +72,8 @@ def prepare_folders(paths: NodePaths, find_shim: Callable[[], Path]) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         # The agent's own folder: its socket and journal are for root alone.
         paths.run_dir.mkdir(mode=0o700, exist_ok=True)
-        install_program(find_shim(), paths.plugin_dir / SHIM)
+        if find_shim is not None:
+            install_program(find_shim(), paths.plugin_dir / SHIM)
         for name in STANDARD_PLUGINS:
             source = next((place / name for place in STANDARD_PLUGIN_DIRS if (place / name).is_file()), None)
             if source is not None:

@@ -28,13 +28,40 @@ TOOLCHAIN = Path("usr/lib/go-1.19")  # inside those packages
 EXPECTED_PACKAGES = 3000
 REPORT_SECONDS = 15.0
 POLL_SECONDS = 0.5
-# kubelet's cadvisor asks docker for its folder so often, a second apart, before it believes that there is no docker.
-DOCKER_RETRIES = (
-    "vendor/github.com/google/cadvisor/container/docker/factory.go",
-    "const rootDirRetries = 5",
-    "const rootDirRetries = 1",
-)
 _COMPILED = re.compile(r"^[\w.-]+(/[\w.@~-]+)+$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A text of one source file and what stands there instead, with the reason."""
+
+    file: str
+    before: str
+    after: str
+    why: str
+
+
+# Waiting times of kubelet alone: a test that starts a node or deletes pods would spend most of its time in them.
+CHANGES = (
+    Change(
+        "vendor/github.com/google/cadvisor/container/docker/factory.go",
+        "const rootDirRetries = 5",
+        "const rootDirRetries = 1",
+        "cadvisor asks for docker so often, a second apart, before it believes that there is none",
+    ),
+    Change(
+        "pkg/kubelet/kubelet.go",
+        "ContainerGCPeriod = time.Minute",
+        "ContainerGCPeriod = 2 * time.Second",
+        "the object of a deleted pod stays until the sandbox is collected; later releases do not wait for that",
+    ),
+    Change(
+        "pkg/kubelet/status/status_manager.go",
+        "const syncPeriod = 10 * time.Second",
+        "const syncPeriod = time.Second",
+        "how often kubelet looks whether a deleted pod's object may go",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +132,25 @@ def in_one_step(target: Path, fill: Callable[[Path], None]) -> None:
 def unpack_source(description: Path, target: Path, log: Path) -> None:
     """Unpack a source package with Debian's changes, and make ours."""
     run_logged(["dpkg-source", "--extract", description, target], log)
-    file, before, after = DOCKER_RETRIES
-    changed = target / file
-    changed.write_text(changed.read_text().replace(before, after))
+    for change in CHANGES:
+        apply_change(target, change)
     # Where Go of that time looks for a package: inside a workspace.
     workspace = target / ".go" / "src" / "k8s.io"
     workspace.mkdir(parents=True)
     (workspace / "kubernetes").symlink_to("../../..")
+
+
+def apply_change(source: Path, change: Change) -> None:
+    """Change one source file.
+
+    Raises:
+        HostError: the text is not there: these are other sources than we know.
+    """
+    path = source / change.file
+    text = path.read_text()
+    if text.count(change.before) != 1:
+        raise HostError(f'{change.file} does not have "{change.before}" once', hint="the source package has changed")
+    path.write_text(text.replace(change.before, change.after))
 
 
 def unpack_packages(packages: Sequence[Path], target: Path, log: Path) -> None:

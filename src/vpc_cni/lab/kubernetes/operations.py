@@ -1,0 +1,57 @@
+"""The control operations that a lab with Kubernetes has beside the usual ones."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from vpc_cni.errors import CallerError
+from vpc_cni.lab.control.server import Operation, Progress
+from vpc_cni.lab.kubernetes.cluster import Cluster
+
+Arguments = Mapping[str, object]
+
+
+class ClusterOperations:
+    """Each method serves the operation of its name.
+
+    Args:
+        cluster: None in a lab without; every operation is then refused.
+    """
+
+    def __init__(self, cluster: Cluster | None) -> None:
+        self._found = cluster
+
+    def table(self) -> dict[str, Operation]:
+        """Return the operations by name."""
+        handlers: tuple[Operation, ...] = (self.kubernetes_load, self.kubernetes_switch, self.kubernetes_program)
+        return {handler.__name__: handler for handler in handlers}
+
+    async def kubernetes_load(self, args: Arguments, progress: Progress) -> object:
+        archives = args.get("archives")
+        if not isinstance(archives, list):
+            raise CallerError('"archives" must be a list')
+        await self._cluster.load_images([Path(str(archive)) for archive in archives], progress)
+        return None
+
+    async def kubernetes_switch(self, args: Arguments, _progress: Progress) -> object:
+        """Switch a node off like a power cut, or on."""
+        node = self._cluster.node(str(args.get("node")))
+        if not args.get("on", True):
+            await node.stop()
+        elif node.init_pid is None:
+            await node.start()
+        return None
+
+    async def kubernetes_program(self, args: Arguments, _progress: Progress) -> object:
+        """Stop or start a program of the control plane."""
+        plane, name = self._cluster.plane, str(args.get("name"))
+        if args.get("on", True):
+            await plane.start_program(name, self._cluster.api)
+        else:
+            await plane.program(name).stop()
+        return plane.program(name).pid
+
+    @property
+    def _cluster(self) -> Cluster:
+        if self._found is None:
+            raise CallerError("the lab has no Kubernetes", hint="start it with `vpc-cni lab up --kubernetes`")
+        return self._found

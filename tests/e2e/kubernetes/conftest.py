@@ -1,0 +1,57 @@
+"""A lab with a real Kubernetes for the tests of this folder, where its programs are on this machine.
+
+The tests are left out unless asked for: ``-m kubernetes``, or `make e2e`. Without the programs every test is skipped
+with the reason; ``VPC_CNI_PREPARE_KUBERNETES=1`` builds them first.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vpc_cni.errors import HostError
+from vpc_cni.lab import Lab
+from vpc_cni.lab.kubernetes.cluster import require_host
+from vpc_cni.lab.kubernetes.tooling import prepare, require_binaries
+
+PREPARE_VARIABLE = "VPC_CNI_PREPARE_KUBERNETES"
+
+
+_HERE = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "kubernetes: starts a real Kubernetes; left out unless asked for by -m")
+
+
+# First, so that -m sees the marks.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    ours = [item for item in items if item.path.is_relative_to(_HERE)]
+    for item in ours:
+        item.add_marker(pytest.mark.kubernetes)
+    if "kubernetes" not in config.option.markexpr:
+        items[:] = [item for item in items if item not in ours]
+        config.hook.pytest_deselected(items=ours)
+
+
+@pytest.fixture(scope="session")
+def kubernetes_programs() -> None:
+    """Make sure that a cluster can start here, or skip the test."""
+    if os.environ.get(PREPARE_VARIABLE) == "1":
+        prepare(print)
+    try:
+        require_host()
+        require_binaries()
+    except HostError as err:
+        pytest.skip(f"{err} (or set {PREPARE_VARIABLE}=1)")
+
+
+@pytest.fixture(scope="module")
+def cluster_lab(kubernetes_programs: None) -> Iterator[Lab]:
+    """Return a lab whose nodes take 29 pods each."""
+    with Lab(
+        name=f"k8s-{os.getpid()}", nodes=2, instance_type="m5.large", env={"IP_COOLDOWN_PERIOD": "1"}, kubernetes=True
+    ) as lab:
+        yield lab
