@@ -32,6 +32,9 @@ _LIST_KEYS: Mapping[str, Mapping[str, object]] = {
     "conditions": {"type": ""},
     "ownerReferences": {"uid": ""},
 }
+# Field -> value that the API server leaves out when it shows an object, though it may be applied: the value of a
+# variable, and a field of definitions that only matters against one from before apiextensions.k8s.io/v1.
+_DROPPED: Mapping[str, object] = {"value": "", "preserveUnknownFields": False}
 _QUANTITIES = frozenset({"limits", "requests"})
 # What the API server and kubectl write; an apply of a saved object fails or misleads with them in it.
 _SERVER_FIELDS = frozenset(
@@ -122,13 +125,12 @@ def _compare(path: str, field: str, before: object, after: object) -> Iterator[C
             yield from _compare(f"{path}.{_shown(name)}", str(name), old, new)
     elif field in _LIST_KEYS and isinstance(before, list) and isinstance(after, list):
         yield from _compare_keyed(path, field, before, after)
-    elif before != after and not (_is_empty(before) and _is_empty(after)) and not _is_unset_text(field, before, after):
+    elif before != after and not (_is_empty(before) and _is_empty(after)) and not _is_dropped(field, before, after):
         yield _change(path, before, after)
 
 
-def _is_unset_text(field: str, before: object, after: object) -> bool:
-    # The API drops an empty value of a variable: a live object has the name alone.
-    return field == "value" and all(value is _ABSENT or value == "" for value in (before, after))
+def _is_dropped(field: str, before: object, after: object) -> bool:
+    return field in _DROPPED and all(value is _ABSENT or value == _DROPPED[field] for value in (before, after))
 
 
 def _compare_keyed(path: str, field: str, before: list[Any], after: list[Any]) -> Iterator[Change]:

@@ -103,6 +103,7 @@ def test_text_elsewhere_is_no_amount() -> None:
         ({"a": None}, {}),
         ({"a": []}, {"a": None}),
         ({"env": [{"name": "A"}]}, {"env": [{"name": "A", "value": ""}]}),
+        ({"preserveUnknownFields": False}, {}),
     ],
 )
 def test_what_the_api_drops_is_no_difference(before: dict[str, Any], after: dict[str, Any]) -> None:

@@ -1,0 +1,132 @@
+"""A Kubernetes API server with its etcd and nothing else, on loopback: what it accepts, real clusters accept."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vpc_cni.lab.kubernetes.tooling import find_binaries
+
+_TOKEN = "a-token-of-tests"
+_READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServer:
+    """A running API server, and kubectl to talk to it."""
+
+    port: int
+    folder: Path
+    kubectl_path: str
+
+    def kubectl(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [self.kubectl_path, *self._access(), *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={"HOME": str(self.folder), "PATH": os.environ["PATH"]},
+        )
+        assert done.returncode == 0 or not check, done.stderr
+        return done
+
+    def _access(self) -> tuple[str, ...]:
+        return (f"--server=https://127.0.0.1:{self.port}", f"--token={_TOKEN}", "--insecure-skip-tls-verify")
+
+    def apply(self, manifests: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Apply as a manager of its own that owns every field it names."""
+        file = self.folder / "manifests.yaml"
+        file.write_text(manifests)
+        return self.kubectl(
+            "apply", "--server-side", "--force-conflicts", "--field-manager=tests", "-f", str(file), *words
+        )
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(
+            self.kubectl("get", kind, name, "--namespace=kube-system", "--output=json").stdout
+        )
+        return document
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    binaries, etcd, kubectl = find_binaries(), shutil.which("etcd"), shutil.which("kubectl")
+    if binaries is None or etcd is None or kubectl is None:
+        pytest.skip("no API server, etcd or kubectl here: vpc-cni lab kubernetes prepare gets them")
+    folder = tmp_path_factory.mktemp("api-server")
+    port, etcd_port, peer_port = free_port(), free_port(), free_port()
+    store = f"http://127.0.0.1:{etcd_port}"
+    key = folder / "accounts.key"
+    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)  # noqa: S607
+    (folder / "tokens.csv").write_text(f"{_TOKEN},tests,tests,system:masters\n")
+    with ExitStack() as stack:
+        start(
+            stack,
+            folder / "etcd.log",
+            etcd,
+            {
+                "data-dir": folder / "etcd",
+                "unsafe-no-fsync": "true",
+                "listen-client-urls": store,
+                "advertise-client-urls": store,
+                "listen-peer-urls": f"http://127.0.0.1:{peer_port}",
+            },
+        )
+        start(
+            stack,
+            folder / "api.log",
+            binaries.path("kube-apiserver"),
+            {
+                "etcd-servers": store,
+                "secure-port": port,
+                "bind-address": "127.0.0.1",
+                "cert-dir": folder / "certificates",
+                "allow-privileged": "true",
+                "token-auth-file": folder / "tokens.csv",
+                "authorization-mode": "RBAC",
+                "service-cluster-ip-range": "10.96.0.0/16",
+                "service-account-issuer": "https://tests.invalid",
+                "service-account-key-file": key,
+                "service-account-signing-key-file": key,
+            },
+        )
+        server = ApiServer(port, folder, kubectl)
+        wait_until_ready(server)
+        yield server
+
+
+def start(stack: ExitStack, log: Path, program: str | Path, options: Mapping[str, object]) -> None:
+    """Start a program that ends with the stack."""
+    command = [str(program), *(f"--{name}={value}" for name, value in options.items())]
+    process = subprocess.Popen(command, stdout=log.open("wb"), stderr=subprocess.STDOUT)
+    stack.callback(process.wait, timeout=30)
+    stack.callback(process.kill)
+
+
+def wait_until_ready(server: ApiServer) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        done = server.kubectl("get", "namespace", "kube-system", check=False)
+        if done.returncode == 0:
+            return
+        if time.monotonic() > deadline:
+            log = (server.folder / "api.log").read_text(errors="replace")
+            pytest.fail(f"the API server is not ready: {done.stderr}\n{log[-2000:]}")
+        time.sleep(0.2)
