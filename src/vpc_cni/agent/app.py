@@ -179,7 +179,7 @@ class Agent:
         for eni in closed:
             self._pool.set_eni_state(eni.eni_id, EniState.DRAINING)
         provisioner = self._build_provisioner(client, ledger, network, node)
-        unfinished = UnfinishedSteps(ledger, provisioner)
+        unfinished = UnfinishedSteps(ledger, provisioner, provisioning=self._settings.pool.provisioning)
         unfinished.begin()
         grower = self._build_grower(ledger, provisioner, node)
         pods = self._build_pods(ledger, wirer, grower)

@@ -363,22 +363,38 @@ class Provisioner:
             CloudError: EC2 refused: the addresses are free again.
         """
         eni_id, addresses = action.eni_id, action.addresses
-        async with self._queues[eni_id]:
-            token = self._ledger.intend(Ec2Operation.UNASSIGN, eni_id=eni_id, addresses=addresses)
-            self._reach(Step.UNASSIGN_INTENT_WRITTEN)
-            try:
-                await self._taking_back.unassign(eni_id, addresses, in_doubt=in_doubt)
-            except CloudError as err:
-                self._ledger.fail(token, Ec2Operation.UNASSIGN, eni_id=eni_id, error=err.code)
-                self._ledger.pool.cancel_release(addresses)
-                raise
-            self._reach(Step.ADDRESSES_UNASSIGNED)
-            self._forget_addresses(token, eni_id, addresses)
+        token = self._ledger.intend(Ec2Operation.UNASSIGN, eni_id=eni_id, addresses=addresses)
+        self._reach(Step.UNASSIGN_INTENT_WRITTEN)
+        try:
+            queue = self._queues[eni_id]
+            await self._taking_back.unassign(eni_id, addresses, queue=queue, in_doubt=in_doubt)
+        except CloudError as err:
+            self._ledger.fail(token, Ec2Operation.UNASSIGN, eni_id=eni_id, error=err.code)
+            self._ledger.pool.cancel_release(addresses)
+            raise
+        self._reach(Step.ADDRESSES_UNASSIGNED)
+        self._forget_addresses(token, eni_id, addresses)
 
     def _forget_addresses(self, token: str, eni_id: str, addresses: tuple[IPv4Address, ...]) -> None:
         self._ledger.conclude(token, Ec2Operation.UNASSIGN, eni_id=eni_id, addresses=addresses)
         self._reach(Step.UNASSIGN_OUTCOME_WRITTEN)
         self._ledger.pool.remove_addresses(addresses, self._clock())
+
+    async def believe_listed(self, eni_id: str, addresses: Iterable[IPv4Address]) -> None:
+        """Settle addresses in question by what EC2 describes, and ask it for no change.
+
+        Those that it lists serve pods again, the others are forgotten. Only for questions so old that no description
+        is older.
+
+        Raises:
+            CloudError: EC2 does not tell; all stay in question.
+        """
+        described = await self._ec2(lambda: self._client.describe_network_interfaces(ids=[eni_id]))
+        listed = {address for interface in described for address in interface.addresses}
+        in_question = frozenset(addresses)
+        self._ledger.pool.cancel_release(in_question & listed)
+        self._ledger.pool.remove_addresses(in_question - listed, self._clock())
+        self._on_addresses()
 
     async def release(self, action: ReleaseEni, *, in_doubt: bool = False) -> None:
         """Detach an ENI without pods, wait until it is free, delete it.

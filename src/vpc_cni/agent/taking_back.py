@@ -8,6 +8,7 @@ is not there (any more) is an answer too. Of a description only this is believed
 import asyncio
 import contextlib
 import functools
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address
@@ -19,7 +20,8 @@ from vpc_cni.model import Eni
 
 _log = logging.getLogger(__name__)
 
-_REPEAT_SECONDS = 5.0
+# Pauses between requests for the same, in seconds; the last one repeats.
+_REPEAT_SECONDS = (5.0, 10.0, 20.0, 40.0, 60.0)
 _LOOKS, _LOOK_SECONDS = 5, 1.0
 # UnassignPrivateIpAddresses: "Some networkInterface address(es) are not assigned"; all or nothing was done.
 _NOT_ASSIGNED = "InvalidParameterValue"
@@ -38,22 +40,31 @@ class TakingBack:
         self._client = client
         self._in_thread = in_thread
 
-    async def unassign(self, eni_id: str, addresses: tuple[IPv4Address, ...], *, in_doubt: bool = False) -> None:
+    async def unassign(
+        self, eni_id: str, addresses: tuple[IPv4Address, ...], *, queue: asyncio.Lock, in_doubt: bool = False
+    ) -> None:
         """Have addresses taken from an interface; when this returns, none of them is on it.
 
         Args:
+            queue: the interface's; held during each request and not between them, since EC2 may be away for long. What
+                others change meanwhile does no harm: an address in question that EC2 gives again stays in question.
             in_doubt: an earlier request for the same may be on its way, or done.
 
         Raises:
             CloudError: EC2 refused, and has all of them still.
         """
-        ask = functools.partial(self._client.unassign_private_ip_addresses, eni_id=eni_id, addresses=addresses)
+        call = functools.partial(self._client.unassign_private_ip_addresses, eni_id=eni_id, addresses=addresses)
+
+        async def ask() -> None:
+            async with queue:
+                await self._in_thread(call)
+
         refusal = await self._ask(ask, in_doubt=in_doubt, done=(_NOT_ASSIGNED,))
         if refusal and len(addresses) > 1:  # at least one has gone, and nothing was done about the others
             left = await self._see_fewer(eni_id, addresses)
             for some in (left,) if len(left) < len(addresses) else ((address,) for address in addresses):
                 if some:
-                    await self.unassign(eni_id, some, in_doubt=True)
+                    await self.unassign(eni_id, some, queue=queue, in_doubt=True)
 
     async def _see_fewer(self, eni_id: str, addresses: tuple[IPv4Address, ...]) -> tuple[IPv4Address, ...]:
         """Look until EC2 describes fewer of the addresses, or for as long as it usually lags; return those left."""
@@ -77,7 +88,8 @@ class TakingBack:
         Raises:
             CloudError: EC2 refused: the interface stays attached.
         """
-        await self._ask(functools.partial(self._detach, eni), in_doubt=in_doubt, done=(_DETACHING,))
+        call = functools.partial(self._detach, eni)
+        await self._ask(lambda: self._in_thread(call), in_doubt=in_doubt, done=(_DETACHING,))
 
     def _detach(self, eni: Eni) -> None:
         attachment_id = eni.attachment_id
@@ -87,11 +99,12 @@ class TakingBack:
         if attachment_id:
             self._client.detach_network_interface(attachment_id=attachment_id)
 
-    async def _ask(self, call: Callable[[], None], *, in_doubt: bool, done: tuple[str, ...]) -> bool:
+    async def _ask(self, ask: Callable[[], Awaitable[None]], *, in_doubt: bool, done: tuple[str, ...]) -> bool:
         """Ask until the outcome is certain; return whether EC2 refused because it was done already."""
+        pauses = itertools.chain(_REPEAT_SECONDS, itertools.repeat(_REPEAT_SECONDS[-1]))
         while True:
             try:
-                await self._in_thread(call)
+                await ask()
             except NotFoundError:
                 return False  # the interface is gone, and everything with it
             except CloudError as err:
@@ -100,7 +113,8 @@ class TakingBack:
                 in_doubt = in_doubt or is_outcome_unknown(err)
                 if not in_doubt:
                     raise
-                _log.warning("asking again in %.0f s, since what EC2 did is not known: %s", _REPEAT_SECONDS, err)
-                await asyncio.sleep(_REPEAT_SECONDS)
+                pause = next(pauses)
+                _log.warning("asking again in %.0f s, since what EC2 did is not known: %s", pause, err)
+                await asyncio.sleep(pause)
             else:
                 return False
