@@ -12,6 +12,13 @@ plugin server, the command line, HTTP handlers) print errors; nothing in between
     |   +-- AccessDeniedError
     |   +-- ThrottledError
     |   +-- NotFoundError
+    +-- KubernetesError         the Kubernetes API server refused, or was not reached
+    |   +-- KubernetesDeniedError
+    |   +-- KubernetesNotFoundError
+    |   +-- KubernetesConflictError
+    |   +-- KubernetesExpiredError
+    |   +-- KubernetesThrottledError
+    |   +-- KubernetesUnreachableError
     +-- CapacityError           no address can be handed out (carries a Shortage)
     +-- KernelError             netlink or nftables refused an operation (carries errno)
     +-- InternalError           a bug of ours
@@ -159,6 +166,72 @@ class NotFoundError(CloudError):
 
     retryable = False
     http_status = 404
+
+
+class KubernetesError(VpcCniError):
+    """The Kubernetes API server refused a request, or was not reached.
+
+    Args:
+        status: HTTP status; 0 when there was no answer.
+        reason: the server's machine-readable reason, for example ``AlreadyExists``; ours when there was no answer.
+        retry_after_seconds: how long the server asks to be left alone; 0 when it does not say.
+    """
+
+    cni_code = CniCode.TRY_AGAIN_LATER
+    retryable = True
+    http_status = 502
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        reason: str = "",
+        retry_after_seconds: float = 0.0,
+        hint: str = "",
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, retryable=retryable)
+        self.status = status
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+
+
+class KubernetesDeniedError(KubernetesError):
+    """The service account is not known or lacks a permission; ``hint`` names verb and resource."""
+
+    retryable = False
+    http_status = 403
+
+
+class KubernetesNotFoundError(KubernetesError):
+    """The object does not exist (any more)."""
+
+    retryable = False
+    http_status = 404
+
+
+class KubernetesConflictError(KubernetesError):
+    """The object exists already, or is not the one that was meant."""
+
+    retryable = False
+    http_status = 409
+
+
+class KubernetesExpiredError(KubernetesError):
+    """The server no longer knows the moment from which a list or watch shall go on; list again."""
+
+    http_status = 410
+
+
+class KubernetesThrottledError(KubernetesError):
+    """The server asked for fewer requests."""
+
+    http_status = 429
+
+
+class KubernetesUnreachableError(KubernetesError):
+    """No connection, no trust, or no answer in time."""
 
 
 class CapacityError(VpcCniError):

@@ -17,7 +17,7 @@ NOT_IMPORTED = {"httptools"}
 
 # Folders of src/vpc_cni by what must be installed for them.
 PARTS = {
-    "agent": ("errors.py", "model", "settings", "ipam", "rpc", "netlink", "ec2", "agent", "install"),
+    "agent": ("errors.py", "model", "settings", "ipam", "rpc", "netlink", "ec2", "kube", "agent", "install"),
     "lab": ("lab",),
     "": ("cli", "manifests", "plugin"),
 }

@@ -30,7 +30,9 @@ NEVER_IN_THE_AGENT = {
     "uvicorn",
     "yaml",
 }
-AGENT = [f"vpc_cni.{name}" for name in ("agent", "rpc", "netlink", "ec2", "ipam", "settings", "model", "errors")]
+AGENT = [
+    f"vpc_cni.{name}" for name in ("agent", "rpc", "netlink", "ec2", "kube", "ipam", "settings", "model", "errors")
+]
 
 
 def modules_after_import(*packages: str) -> set[str]:
