@@ -22,8 +22,9 @@ from vpc_cni.manifests.images import Images, ImageSet
 from vpc_cni.manifests.metadata import CONFIG_MAP_NAME, metadata
 from vpc_cni.manifests.profile import Profile
 from vpc_cni.manifests.registries import Partition
+from vpc_cni.manifests.schema import introduced
 from vpc_cni.manifests.workload import Environment, daemon_set
-from vpc_cni.settings import load_agent_settings
+from vpc_cni.settings import SETTINGS, load_agent_settings
 
 _ROLE_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::\d{12}:role/[\w+=,.@/-]{1,512}", re.ASCII)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -79,6 +80,8 @@ def render(profile: Profile, options: RenderOptions) -> Rendered:
         settings_problem, notes = _judge_settings(environment.agent)
         problems += settings_problem
         notes += _without_effect(options.configuration)
+    else:
+        notes = _unknown_to_reference(profile, {**options.configuration.env, **options.env})
     if problems:
         raise ConfigurationError("\n".join(["this cannot be rendered:", *(f"  {line}" for line in problems)]))
     return Rendered(_objects(profile, options, environment), notes)
@@ -149,6 +152,18 @@ def _judge_settings(env: Mapping[str, str]) -> tuple[list[str], tuple[str, ...]]
 def _without_effect(configuration: Configuration) -> tuple[str, ...]:
     flags = set(configuration.node_agent_args) - {"enable-network-policy"}
     return ("nodeAgent has no effect: there is no third container until network policy is built",) if flags else ()
+
+
+def _unknown_to_reference(profile: Profile, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Note variables that the reference accepts and ignores: those of later versions, and ours."""
+    asked = [setting for setting in SETTINGS if setting.name in env]
+    ours = [f"{each.name} has no effect: the reference does not know it" for each in asked if each.is_ours]
+    later = [
+        f"{each.name} has no effect in {profile.version}: it came with {introduced(each)}"
+        for each in asked
+        if not each.is_ours and introduced(each) > profile.version.release
+    ]
+    return (*ours, *later)
 
 
 def _config_map(profile: Profile, configuration: Configuration) -> tuple[Manifest, ...]:

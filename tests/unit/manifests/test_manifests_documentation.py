@@ -1,10 +1,12 @@
 """docs/manifests.md is true."""
 
 import contextlib
+import doctest
 import io
 import re
 from pathlib import Path
 
+import vpc_cni.manifests
 from vpc_cni.manifests import packaged_catalogue, parse_catalogue
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "manifests.md").read_text()
@@ -21,6 +23,12 @@ def test_the_example_prints_what_the_page_says() -> None:
     with contextlib.redirect_stdout(printed):
         exec(compile(example, "docs/manifests.md", "exec"), {})  # noqa: S102 - the page's own example
     assert printed.getvalue() == blocks("")[-1]
+
+
+def test_the_example_of_the_package_is_true() -> None:
+    outcome = doctest.testmod(vpc_cni.manifests)
+    assert outcome.attempted >= 4
+    assert outcome.failed == 0
 
 
 def test_the_catalogue_of_the_page_is_one() -> None:

@@ -330,6 +330,14 @@ def test_what_has_no_effect_here_is_noted() -> None:
     assert any("did you mean VPC_CNI_MAX_PODS?" in note for note in notes)
 
 
+def test_what_the_reference_would_ignore_is_noted() -> None:
+    more = {"POD_MTU": "1500", "VPC_CNI_MAX_PODS": "9", "HTTPS_PROXY": "http://p", "CLUSTER_NAME": "a"}
+    assert rendered(AWS, "v1.16.2", env=more).notes == (
+        "VPC_CNI_MAX_PODS has no effect: the reference does not know it",
+        "POD_MTU has no effect in v1.16.2: it came with v1.16.4",
+    )
+
+
 def test_the_reference_is_not_judged_by_our_settings() -> None:
     assert (
         env_of(rendered(AWS, values={"env": {"ENABLE_PREFIX_DELEGATION": "true"}}))["ENABLE_PREFIX_DELEGATION"]
