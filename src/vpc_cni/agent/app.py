@@ -223,14 +223,17 @@ class Agent:
 
     def _connect_ec2(self, metadata: MetadataClient, instance: InstanceIdentity) -> Ec2Client:
         cloud = self._settings.cloud
-        return connect_ec2(
+        access = connect_ec2(
             self._environ,
             region=cloud.region or instance.region,
             metadata=metadata,
             http_timeout_seconds=cloud.http_timeout_seconds,
             timing=self._timing,
             observer=MetricsObserver(self._metrics),
-        ).client
+            announced_version=self._environ.get("VPC_CNI_VERSION", ""),
+        )
+        self._pages.budget = access.budget
+        return access.client
 
     def _see(self, attached: AttachedEnis) -> None:
         """Remember the ENIs that only take places; metadata alone does not know them."""

@@ -13,9 +13,10 @@ from vpc_cni.agent.growth import Grower
 from vpc_cni.agent.health import Health
 from vpc_cni.agent.http import HttpFace, LoopBridge, Reply, Route
 from vpc_cni.agent.metrics import AgentMetrics
-from vpc_cni.agent.observing import update_gauges
+from vpc_cni.agent.observing import update_budget, update_gauges
 from vpc_cni.agent.spool import count_recorded
 from vpc_cni.agent.waiting import WaitingLane
+from vpc_cni.ec2 import Budget
 from vpc_cni.ipam import Pool, Targets
 from vpc_cni.rpc.spool import SPOOL_DIRECTORY
 from vpc_cni.settings import AgentSettings
@@ -25,7 +26,7 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(slots=True)
 class Pages:
-    """What the pages are made of. ``node`` and ``grower`` come in the course of the start.
+    """What the pages are made of. ``node``, ``grower`` and ``budget`` come in the course of the start.
 
     Args:
         clock: CLOCK_BOOTTIME seconds.
@@ -40,6 +41,7 @@ class Pages:
     clock: Callable[[], float]
     node: NodeIdentity | None = None
     grower: Grower | None = None
+    budget: Budget | None = None
     unmanaged_enis: int = field(default=0)
 
     def open(self, bridge: LoopBridge) -> Iterator[HttpFace]:
@@ -82,6 +84,8 @@ class Pages:
             waiting=len(self.lane),
             spooled=self._recorded(),
         )
+        if self.budget is not None:
+            update_budget(self.metrics, self.budget)
         self.metrics.ready.set(0 if self.health.reasons else 1)
 
     def _recorded(self) -> int:

@@ -86,6 +86,10 @@ class AgentMetrics:
         )
         self.spooled = self._gauge("vpc_cni_spooled_dels", "DELs recorded and not yet replayed")
         self.throttles = self._counter("vpc_cni_ec2_throttles", "EC2 calls refused for their rate", "operation")
+        self.ec2_rate = self._gauge(
+            "vpc_cni_ec2_budget_rate", "EC2 calls a second that this node allows itself", "kind"
+        )
+        self.ec2_tokens = self._gauge("vpc_cni_ec2_budget_tokens", "EC2 calls that could be sent at once", "kind")
         self.shortages = self._counter("vpc_cni_shortages", "Growth that failed, by reason", "reason")
         self.drift_repairs = self._counter(
             "vpc_cni_drift_repairs", "Objects put back after someone removed them", "kind"

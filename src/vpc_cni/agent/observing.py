@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from vpc_cni.agent.metrics import AgentMetrics
+from vpc_cni.ec2 import Budget, CallKind
 from vpc_cni.ec2.observer import OK
 from vpc_cni.ipam import AddressInfo, AddressState, InstanceLimits, Pool
 
@@ -64,6 +65,14 @@ def update_gauges(
     metrics.quarantined.clear()
     for reason, count in Counter(str(each.reason) for each in pool.quarantines()).items():
         metrics.quarantined.labels(reason).set(count)
+
+
+def update_budget(metrics: AgentMetrics, budget: Budget) -> None:
+    """Set the gauges of what this node allows itself of the account's EC2 request rate."""
+    for kind in CallKind:
+        bucket = budget.bucket(kind)
+        metrics.ec2_rate.labels(kind.value).set(bucket.rate)
+        metrics.ec2_tokens.labels(kind.value).set(bucket.tokens)
 
 
 def _set_assigned(metrics: AgentMetrics, pool: Pool, addresses: Iterable[AddressInfo]) -> None:

@@ -126,10 +126,10 @@ class Budget:
         with self._lock:
             self._buckets[kind] = slow_down(self._buckets[kind], self._timing.now())
 
-    def rate(self, kind: CallKind) -> float:
-        """Return the present rate in calls a second, for metrics."""
+    def bucket(self, kind: CallKind) -> Bucket:
+        """Return the bucket as it is now, for metrics."""
         with self._lock:
-            return refill(self._buckets[kind], self._timing.now()).rate
+            return refill(self._buckets[kind], self._timing.now())
 
 
 def _exhausted(kind: CallKind, operation: str, wait: float) -> ThrottledError:

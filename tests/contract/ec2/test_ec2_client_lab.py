@@ -279,7 +279,7 @@ def test_an_empty_account_budget_is_throttling_and_slows_the_node(node):
     with pytest.raises(ThrottledError) as caught:
         create(node, access.client)
     assert shortage_of(caught.value) is Shortage.THROTTLED
-    assert access.budget.rate(CallKind.MUTATING) < 3.0
+    assert access.budget.bucket(CallKind.MUTATING).rate < 3.0
     assert access.client.describe_network_interfaces(ids=[]) == ()
 
 

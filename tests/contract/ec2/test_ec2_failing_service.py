@@ -26,10 +26,10 @@ def test_throttled_calls_are_repeated_and_slow_the_budget(server, connect, say, 
     server.steps = [say.error("RequestLimitExceeded", 503), say.error("RequestLimitExceeded", 503)]
     server.otherwise = say.answer(200, ASSIGNED)
     access = connect()
-    before = access.budget.rate(CallKind.MUTATING)
+    before = access.budget.bucket(CallKind.MUTATING).rate
     assert access.client.assign_private_ip_addresses(eni_id="eni-1", count=1) == (IPv4Address("10.0.0.9"),)
-    assert access.budget.rate(CallKind.MUTATING) < before * 0.6
-    assert access.budget.rate(CallKind.READING) == 20.0
+    assert access.budget.bucket(CallKind.MUTATING).rate < before * 0.6
+    assert access.budget.bucket(CallKind.READING).rate == 20.0
     assert ledger.throttles == ["AssignPrivateIpAddresses"] * 2
     assert [outcome for _, outcome in ledger.calls] == ["RequestLimitExceeded", "RequestLimitExceeded", "ok"]
 

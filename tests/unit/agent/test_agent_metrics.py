@@ -7,7 +7,8 @@ import pytest
 
 from vpc_cni.agent.logs import JsonFormatter, configure_logging
 from vpc_cni.agent.metrics import AgentMetrics
-from vpc_cni.agent.observing import update_gauges
+from vpc_cni.agent.observing import update_budget, update_gauges
+from vpc_cni.ec2 import Budget, CallKind, Timing
 from vpc_cni.ipam import Pool
 from vpc_cni.model import Eni, PodIdentity, SandboxKey
 
@@ -47,6 +48,25 @@ def test_addresses_of_pods_are_counted_by_eni_and_by_cidr() -> None:
     assert shown("awscni_assigned_ip_per_eni") == {'{eni="eni-0"}': "1.0", '{eni="eni-1"}': "0.0"}
     pool.release(key, 2.0)
     assert shown("awscni_assigned_ip_per_cidr") == {}
+
+
+def test_the_budget_of_ec2_calls_is_shown() -> None:
+    metrics, budget = AgentMetrics("1"), Budget(Timing(now=lambda: 100.0))
+
+    def shown() -> dict[str, float]:
+        update_budget(metrics, budget)
+        lines = metrics.exposition().decode().splitlines()
+        samples = (line.split(" ") for line in lines if line.startswith("vpc_cni_ec2_budget"))
+        return {name.removeprefix("vpc_cni_ec2_budget_"): float(value) for name, value in samples}
+
+    before = shown()
+    budget.acquire(CallKind.MUTATING, "CreateNetworkInterface", deadline=101.0)
+    budget.throttled(CallKind.READING)
+    after = shown()
+    assert after['tokens{kind="mutating"}'] == before['tokens{kind="mutating"}'] - 1
+    assert after['rate{kind="mutating"}'] == before['rate{kind="mutating"}']
+    assert after['rate{kind="reading"}'] == before['rate{kind="reading"}'] / 2
+    assert after['tokens{kind="reading"}'] == 0
 
 
 def test_a_log_line_is_one_json_object_with_the_reference_names() -> None:

@@ -104,5 +104,5 @@ def test_acquire_ends_when_the_agent_stops(clock):
 def test_reads_and_changes_have_a_budget_each(clock):
     budget = Budget(clock.timing())
     budget.throttled(CallKind.READING)
-    assert budget.rate(CallKind.READING) == DEFAULT_LIMITS[CallKind.READING].ceiling_rate / 2
-    assert budget.rate(CallKind.MUTATING) == DEFAULT_LIMITS[CallKind.MUTATING].ceiling_rate
+    assert budget.bucket(CallKind.READING).rate == DEFAULT_LIMITS[CallKind.READING].ceiling_rate / 2
+    assert budget.bucket(CallKind.MUTATING).rate == DEFAULT_LIMITS[CallKind.MUTATING].ceiling_rate
