@@ -7,6 +7,8 @@ The four names are the reference's, so that existing log pipelines keep working.
 import datetime
 import functools
 import logging
+import os
+import stat
 import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -48,6 +50,24 @@ class JsonFormatter(logging.Formatter):
         return text
 
 
+class _RotatedFile(RotatingFileHandler):
+    """A log file that counts what it writes; its base class asks the file system three times for each line."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, maxBytes=_FILE_BYTES, backupCount=_FILE_BACKUPS, encoding="utf-8")
+        found = os.stat(path)
+        self._written = found.st_size
+        self._may_rotate = stat.S_ISREG(found.st_mode)  # a pipe or a device stays as it is
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
+        self._written += len(self.format(record)) + 1
+        return self._may_rotate and self._written > self.maxBytes
+
+    def doRollover(self) -> None:
+        super().doRollover()
+        self._written = 0
+
+
 @functools.lru_cache(maxsize=4)
 def _second_text(second: int) -> str:
     """Return RFC 3339 text without a zone; lines of one second share it."""
@@ -68,12 +88,14 @@ def configure_logging(level: str, target: str) -> None:
     if target not in {"stdout", "stderr", ""}:
         try:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(RotatingFileHandler(target, maxBytes=_FILE_BYTES, backupCount=_FILE_BACKUPS))
+            handlers.append(_RotatedFile(target))
         except OSError as err:
             problem = err
     for handler in handlers:
         handler.setFormatter(JsonFormatter())
     root.handlers[:] = handlers
+    # Nothing that a line shows: not worth asking for at each one.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for chatty in ("urllib3", "botocore", "asyncio"):
         logging.getLogger(chatty).setLevel(max(logging.INFO, root.level))
     if problem is not None:

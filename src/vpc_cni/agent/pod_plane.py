@@ -59,7 +59,7 @@ class PodWirer:
         """Make the pod's network.
 
         Args:
-            netlink_fd: route socket opened inside the pod; closed here in every case.
+            netlink_fd: route socket opened inside the pod, checked to be one; closed here in every case.
             netns_fd: the pod's namespace; stays the caller's.
 
         Raises:
@@ -68,7 +68,7 @@ class PodWirer:
         wiring = self.wiring(
             allocation, host_ifname=host_ifname, container_ifname=container_ifname, mtu_bytes=mtu_bytes
         )
-        with RouteSocket.from_fd(netlink_fd) as pod:
+        with RouteSocket.from_checked_fd(netlink_fd) as pod:
             return self._plane.wire(
                 wiring, pod=pod, netns_fd=netns_fd, on_host_wired=lambda: self._reach(Step.ADD_HOST_WIRED)
             )

@@ -107,10 +107,11 @@ class PodNetworks:
                 raise CallerError(
                     "ADD without the pod's namespace", hint="update the aws-cni plugin on this node: it must pass it"
                 )
-            allocation = self._assign_now(request)
+            host_ifname = host_veth_name(self._options.veth_prefix, request.pod, request.key)
+            allocation = self._assign_now(request, host_ifname)
             self._phases_add["assign"].observe(self._clock() - started)
             if allocation is not None:
-                return self._complete(request, allocation, descriptors, started)
+                return self._complete(request, allocation, host_ifname, descriptors, started)
         return self._add_later(request, descriptors, caller, self._queue_up(request, caller), started)
 
     async def _add_later(
@@ -119,7 +120,8 @@ class PodNetworks:
         with self._failures_counted(request):
             with self._timed(self._phases_add["wait"]):
                 allocation = await self._wait_for_address(waiter, caller)
-            return self._complete(request, allocation, descriptors, started)
+            host_ifname = host_veth_name(self._options.veth_prefix, request.pod, request.key)
+            return self._complete(request, allocation, host_ifname, descriptors, started)
 
     @contextmanager
     def _failures_counted(self, request: CniRequest) -> Iterator[None]:
@@ -131,11 +133,16 @@ class PodNetworks:
             raise
 
     def _complete(
-        self, request: CniRequest, allocation: Allocation, descriptors: PassedDescriptors, started: float
+        self,
+        request: CniRequest,
+        allocation: Allocation,
+        host_ifname: str,
+        descriptors: PassedDescriptors,
+        started: float,
     ) -> Result:
         """Wire the pod and answer."""
         wiring_since = self._clock()
-        host_ifname = self._wire(request, allocation, descriptors)
+        self._wire(request, allocation, host_ifname, descriptors)
         ended = self._clock()
         self._phases_add["wire"].observe(ended - wiring_since)
         self._phases_add["total"].observe(ended - started)
@@ -162,26 +169,24 @@ class PodNetworks:
         }
         _log.info(verb, extra={"fields": fields})
 
-    def _assign_now(self, request: CniRequest) -> Allocation | None:
+    def _assign_now(self, request: CniRequest, host_ifname: str) -> Allocation | None:
         """Give an address unless others wait for one already; a repeated ADD gets what it has."""
         held = self._ledger.pool.get(request.key)
         if held is not None:
             return held
         if len(self._lane):
             return None
-        return self._ledger.assign(request.key, request.pod, self._host_ifname(request), self._clock(), self._wall_ns())
+        return self._ledger.assign(request.key, request.pod, host_ifname, self._clock(), self._wall_ns())
 
-    def _host_ifname(self, request: CniRequest) -> str:
-        return host_veth_name(self._options.veth_prefix, request.pod, request.key)
-
-    def _wire(self, request: CniRequest, allocation: Allocation, descriptors: PassedDescriptors) -> str:
+    def _wire(
+        self, request: CniRequest, allocation: Allocation, host_ifname: str, descriptors: PassedDescriptors
+    ) -> None:
         """Make the pod's network; on failure the address goes back and what was made is undone."""
         if self._ledger.pool.get(request.key) != allocation:
             raise CapacityError(f"ADD of {request.key} was overtaken by its DEL", shortage=Shortage.WITHDRAWN)
         netlink_fd, netns_fd = descriptors.take(NETLINK_SOCKET), descriptors.namespace
         assert netlink_fd is not None  # noqa: S101 - checked at the start of the ADD
         assert netns_fd is not None  # noqa: S101
-        host_ifname = self._host_ifname(request)
         try:
             wired = self._wirer.wire(
                 allocation,
@@ -197,7 +202,6 @@ class PodNetworks:
             raise
         self._reach(Step.ADD_WIRED)
         self._ledger.commit(allocation, wired)
-        return host_ifname
 
     # -- waiting --------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,9 @@ _STATE_OF_HOLDER = {
 }
 
 
+_ASSIGNED, _COOLING = AddressState.ASSIGNED, AddressState.COOLING
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """One address. At most one holder, by construction; ``slot`` is None when no ENI of the pool has the address."""
@@ -82,12 +85,12 @@ class EniSlot:
     @property
     def packing_order(self) -> tuple[bool, int, int, int]:
         """Same order as ``EniView.packing_order``, without building a view on the path of an ADD."""
-        counts = self.counts
+        counts, eni = self.counts, self.eni
         return (
-            not self.is_permanent,
-            -counts[AddressState.ASSIGNED],
-            -counts[AddressState.COOLING],
-            self.eni.device_number,
+            not (eni.is_primary or eni.is_trunk or eni.is_efa),
+            -counts[_ASSIGNED],
+            -counts[_COOLING],
+            eni.device_number,
         )
 
     def add(self, entry: Entry) -> None:

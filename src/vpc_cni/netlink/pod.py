@@ -112,7 +112,7 @@ class PodPlane:
         worker has seen the carrier: up to 14 % of first answers to pods were lost. Since kernel 6.8 a look at the
         link does the worker's job at once; older kernels need a moment more.
         """
-        self._host.execute([messages.get_link(ifindex=ifindex)])
+        self._host.look_at_link(ifindex)
 
     def expect(self, wiring: PodWiring, ifindex: int, container_mac: str = "") -> None:
         """Let drift repair keep the host's part of a pod; after a restart, for pods that were wired before.
@@ -246,7 +246,10 @@ class PodPlane:
         """Remove what a failed ADD left. A link without alias is recognised by its hardware address."""
         link = self._host.find_link(name=wiring.host_ifname)
         ours = link is not None and (link.alias or link.mac) in {wiring.key.alias, wiring.host_mac}
-        self._retire(link if ours else None, wiring.network)
+        if link is not None and ours:
+            self._retire(link.ifindex, link.alias, wiring.network)
+        else:
+            self._retire(0, "", wiring.network)
 
     def unwire(self, key: SandboxKey, address: IPv4Address, ifindex: int) -> bool:
         """Remove a pod's rules and route and hand its link to the reaper. Succeeds when all of it is gone.
@@ -257,21 +260,20 @@ class PodPlane:
         Returns:
             Whether a link was there: the reaper reports its index when it is gone. False: nothing to wait for.
         """
-        link = self._host.find_link(ifindex=ifindex) if ifindex else None
-        if link is not None and link.alias != key.alias:
-            link = None
-        self._retire(link, host_network(address))
-        return link is not None
+        is_there = ifindex > 0 and self._host.is_alias_of(ifindex, key.alias)
+        self._retire(ifindex if is_there else 0, key.alias, host_network(address))
+        return is_there
 
-    def _retire(self, link: Link | None, network: IPv4Network) -> None:
+    def _retire(self, ifindex: int, alias: str, network: IPv4Network) -> None:
+        """Remove rules, and of the link that has this index and alias the route; 0 for no link."""
         self._desired.remove_pod(network.network_address)
         batch = remove_pod_rules(network)
-        if link is not None:
-            self._desired.forget_link(link.ifindex)
-            route = Route(network, oif=link.ifindex, scope=Scope.LINK)
-            group = self._reaper.join(link.ifindex, link.alias)
+        if ifindex:
+            self._desired.forget_link(ifindex)
+            route = Route(network, oif=ifindex, scope=Scope.LINK)
+            group = self._reaper.join(ifindex, alias)
             batch.append(messages.delete_route(route).tolerating(errno.ESRCH, errno.ENODEV))
-            batch.append(messages.set_link(link.ifindex, group=group).tolerating(errno.ENODEV))
+            batch.append(messages.set_link(ifindex, group=group).tolerating(errno.ENODEV))
         failures = self._host.execute(batch)
         while not {1, 3} <= failures.keys():  # a second copy was there to remove: look for a third
             failures = self._host.execute(remove_pod_rules(network))

@@ -19,7 +19,16 @@ from typing import TypeVar
 from vpc_cni.errors import CallerError, KernelError
 from vpc_cni.netlink import decode, messages, uapi
 from vpc_cni.netlink.objects import Address, Link, Neighbour, NetConf, Route, Rule
-from vpc_cni.netlink.wire import Answer, Message, encode_message, iter_answers, parse_done_errno, parse_verdict, u32
+from vpc_cni.netlink.wire import (
+    Answer,
+    Message,
+    encode_message,
+    iter_answers,
+    parse_done_errno,
+    parse_verdict,
+    text,
+    u32,
+)
 
 # One send is split above these, so that it fits the default send buffer and, should each message fail, its error
 # answers fit the default receive buffer (about 1 KiB each as the kernel accounts them).
@@ -56,6 +65,11 @@ class RouteSocket:
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, uapi.NETLINK_ROUTE)
         sock.bind((0, 0))
         return cls(sock)
+
+    @classmethod
+    def from_checked_fd(cls, fd: int) -> "RouteSocket":
+        """Use a descriptor that the caller knows to be a route netlink socket; it belongs to the returned object."""
+        return cls(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, uapi.NETLINK_ROUTE, fileno=fd))
 
     @classmethod
     def from_fd(cls, fd: int) -> "RouteSocket":
@@ -183,15 +197,29 @@ class RouteSocket:
             if answer.sequence == last:
                 return
 
+    def is_alias_of(self, ifindex: int, alias: str) -> bool:
+        """Whether there is a link of this index with this alias: ``find_link`` without decoding all else."""
+        answer = self._ask_link(messages.get_link(ifindex=ifindex))
+        # With its length and terminator: text of another attribute cannot look like that.
+        return answer is not None and text(uapi.IFLA_IFALIAS, alias).rstrip(b"\0") + b"\0" in answer
+
+    def look_at_link(self, ifindex: int) -> None:
+        """Let the kernel bring what it says of a link up to date, whatever it says."""
+        self._ask_link(messages.get_link(ifindex=ifindex))
+
     def find_link(self, *, ifindex: int = 0, name: str = "") -> Link | None:
         """Return the link with this index or name (alternative names count), None when there is none."""
-        request = messages.get_link(ifindex=ifindex, name=name)
+        answer = self._ask_link(messages.get_link(ifindex=ifindex, name=name))
+        return decode.parse_link(answer) if answer is not None else None
+
+    def _ask_link(self, request: Message) -> bytes | None:
+        """Return the kernel's description of one link, None when there is no such link."""
         self._sequence += 1
         sequence = self._sequence
         self._send(encode_message(request, uapi.NLM_F_REQUEST, sequence), request.describe)
         for answer in self._answers(sequence, sequence):
             if answer.type == uapi.RTM_NEWLINK:
-                return decode.parse_link(answer.body)
+                return answer.body
             verdict = parse_verdict(answer)
             if verdict.errno == errno.ENODEV:
                 return None

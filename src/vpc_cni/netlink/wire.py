@@ -14,6 +14,7 @@ HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _U32 = struct.Struct("=I")
 _U32_ATTRIBUTE = struct.Struct("=HHI")
+_ATTRIBUTE_OF_4 = struct.Struct("=HH4s")
 _ERRNO = struct.Struct("=i")
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 _NESTED = 0x8000
@@ -37,7 +38,7 @@ class Message(NamedTuple):
 
     def tolerating(self, *errnos: int) -> "Message":
         """Return the same request, with more failures that count as success."""
-        return self._replace(tolerate=self.tolerate | frozenset(errnos))
+        return Message(self.type, self.flags, self.body, self.describe, self.tolerate.union(errnos))
 
 
 class Answer(NamedTuple):
@@ -59,6 +60,8 @@ class Verdict(NamedTuple):
 def attribute(kind: int, payload: bytes) -> bytes:
     """Encode one attribute."""
     size = len(payload)
+    if size == 4:  # an IPv4 address: most of them
+        return _ATTRIBUTE_OF_4.pack(8, kind, payload)
     return _ATTRIBUTE.pack(size + 4, kind) + payload + _PADDING[size & 3]
 
 

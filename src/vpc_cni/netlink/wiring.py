@@ -77,8 +77,13 @@ def pod_rules(address: IPv4Address, route_table: int) -> tuple[Rule, ...]:
 
 
 def pod_batch(wiring: PodWiring, ifindex: int, host_mac: str) -> list[Message]:
-    """Return the requests for the pod's own socket. May be repeated."""
+    """Return the requests for the pod's own socket. May be repeated.
+
+    No IPv6 address is generated: nothing answers on the other end, and duplicate address detection takes the kernel's
+    configuration lock at the very time when other pods start.
+    """
     return [
+        messages.set_link(ifindex, addr_gen_mode=AddrGenMode.NONE).tolerating(*_NO_IPV6),
         messages.set_link(_LOOPBACK, up=True),
         messages.set_link(ifindex, up=True, mtu_bytes=wiring.mtu_bytes),
         messages.add_address(ifindex, IPv4Interface(int(wiring.address))).tolerating(errno.EEXIST),
