@@ -84,8 +84,11 @@ def up(
         proxy_backend=proxy_backend,
     )
     with progress_printer() as progress:
-        Lab(options, on_progress=progress).up()
+        lab = Lab(options, on_progress=progress).up()
     option = "" if name == DEFAULTS.name else f" --name {name}"
+    if kubernetes:
+        say(f"The lab is up. Try: export KUBECONFIG={lab.kubernetes.kubeconfig}; kubectl get nodes -o wide")
+        return
     say(f"The lab is up. Try: vpc-cni lab pod add --count 3{option}; vpc-cni lab check{option}")
 
 

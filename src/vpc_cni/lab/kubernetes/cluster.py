@@ -6,13 +6,15 @@ the kernel does not take back by itself are empty control groups, which the next
 
 import asyncio
 import datetime
+import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from vpc_cni.errors import CallerError, HostError
-from vpc_cni.lab.kubernetes.api import ApiClient, Json, wait_until
+from vpc_cni.errors import CallerError, HostError, VpcCniError
+from vpc_cni.lab.kubernetes.api import ApiClient, ApiError, Json, wait_until
 from vpc_cni.lab.kubernetes.cgroups import remove_groups
 from vpc_cni.lab.kubernetes.control_plane import ControlPlane
 from vpc_cni.lab.kubernetes.credentials import Credentials
@@ -28,6 +30,8 @@ from vpc_cni.lab.namespaces import NetnsFolder
 from vpc_cni.lab.options import LabOptions
 from vpc_cni.lab.paths import LabPaths
 from vpc_cni.netlink.netns import Netns
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 
@@ -86,9 +90,13 @@ class Cluster:
     async def remove_node(self, name: str) -> None:
         """Switch a node off for good and delete its object, as a cloud's controller does."""
         node = self.nodes.pop(name, None)
-        if node is not None:
-            await node.discard()
+        if node is None:
+            return
+        await node.discard()
+        try:
             await self.api.delete(f"/api/v1/nodes/{name}")
+        except ApiError as err:
+            log.warning("the object of %s stays: %s", name, err)
 
     def node(self, name: str) -> KubernetesNode:
         """Return a node.
@@ -138,6 +146,8 @@ class Cluster:
         """End everything and leave nothing."""
         if self._starting is not None:
             self._starting.cancel()
+            with suppress(asyncio.CancelledError, VpcCniError):
+                await self._starting
         if self._forwarder is not None:
             self._forwarder.stop()
         await asyncio.gather(*(node.discard() for node in self.nodes.values()))
@@ -149,7 +159,7 @@ class Cluster:
         """Return the part of `lab status --json` that is about Kubernetes."""
         ready = await self.ready_nodes()
         return {
-            "version": self._binaries.folder.name,
+            "version": self._binaries.version,
             "kubeconfig": str(self.paths.kubeconfig),
             "api_server": self.shape.forwarded_url,
             "service_cidr": str(self.shape.services),

@@ -163,7 +163,9 @@ class KubernetesNode:
     def _programs(self, images: Iterable[Path]) -> list[dict[str, object]]:
         config, socket = self.files.config, node_config.CONTAINERD_SOCKET
         containerd = [str(require_program("containerd")), f"--config={config}/containerd.toml"]
-        kubelet = node_config.kubelet_command(self._binaries.path("kubelet"), self.facts, self.files)
+        kubelet = node_config.kubelet_command(
+            self._binaries.path("kubelet"), self.facts, self.files, names_runtime=self._binaries.is_older_than(1, 27)
+        )
         proxy = [str(self._binaries.path("kube-proxy")), f"--config={config}/proxy.json"]
         return [
             self._entry("containerd", containerd, ready=socket),

@@ -99,7 +99,12 @@ def kubelet_config(facts: NodeFacts, files: NodeFiles, shape: ClusterShape) -> s
     return json.dumps(document, indent=1)
 
 
-def kubelet_command(program: Path, facts: NodeFacts, files: NodeFiles) -> list[str]:
+def kubelet_command(program: Path, facts: NodeFacts, files: NodeFiles, *, names_runtime: bool) -> list[str]:
+    """Return the command line.
+
+    Args:
+        names_runtime: releases before 1.27 must be told that containerd is not docker; later ones refuse the flag.
+    """
     labels = f"node.kubernetes.io/instance-type={facts.instance_type},topology.kubernetes.io/zone={facts.zone}"
     return [
         str(program),
@@ -109,7 +114,7 @@ def kubelet_command(program: Path, facts: NodeFacts, files: NodeFiles) -> list[s
         f"--node-ip={facts.address}",
         f"--provider-id={facts.provider_id}",
         f"--node-labels={labels}",
-        "--container-runtime=remote",
+        *(["--container-runtime=remote"] if names_runtime else []),
         f"--container-runtime-endpoint=unix://{CONTAINERD_SOCKET}",
         "--root-dir=/var/lib/kubelet",
         "--cert-dir=/var/lib/kubelet/pki",

@@ -46,9 +46,16 @@ def test_kubelet_takes_what_ec2_lets_the_instance_have() -> None:
 
 
 def test_kubelet_knows_its_instance() -> None:
-    command = node_config.kubelet_command(Path("/bin/kubelet"), FACTS, FILES)
+    command = node_config.kubelet_command(Path("/bin/kubelet"), FACTS, FILES, names_runtime=True)
     assert "--provider-id=aws:///us-west-2a/i-0a" in command
     assert "--node-ip=10.0.0.7" in command
+
+
+def test_only_old_releases_are_told_the_kind_of_runtime() -> None:
+    old, new = (
+        node_config.kubelet_command(Path("/bin/kubelet"), FACTS, FILES, names_runtime=old) for old in (True, False)
+    )
+    assert set(old) - set(new) == {"--container-runtime=remote"}
 
 
 def test_a_node_is_ready_when_it_says_so() -> None:

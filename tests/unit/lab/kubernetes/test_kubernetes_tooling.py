@@ -46,6 +46,22 @@ def test_the_newest_complete_version_of_the_cache_is_used(tmp_path: Path) -> Non
     assert finder.find_binaries(environment_of(tmp_path)) == finder.Binaries(wanted)
 
 
+@pytest.mark.parametrize(("said", "older"), [("v1.20.2", True), ("v1.27.0", False), ("v1.32.4-lab.1", False)])
+def test_a_set_tells_its_own_release(tmp_path: Path, said: str, older: bool) -> None:
+    folder = make_set(tmp_path / "set")
+    (folder / "kubelet").write_text(f"#!/bin/sh\necho Kubernetes {said}\n")
+    binaries = finder.Binaries(folder)
+    assert binaries.version == said.removeprefix("v")
+    assert binaries.is_older_than(1, 27) == older
+
+
+def test_a_set_for_another_machine_is_named(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set")
+    (folder / "kubelet").write_bytes(b"\x7fELF of something else")
+    with pytest.raises(HostError, match="does not run"):
+        _ = finder.Binaries(folder).version
+
+
 def test_an_empty_machine_is_told_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="lab kubernetes prepare"):
         finder.require_binaries(environment_of(tmp_path))
@@ -96,6 +112,18 @@ def test_the_mirrors_of_this_machine_are_used_for_sources_too() -> None:
 @pytest.mark.parametrize("text", ["", "http://mirror.example/|trixie|main\n", TARGETS.replace("|bookworm|", "|sid|")])
 def test_another_system_has_no_mirror_for_us(text: str) -> None:
     assert apt.parse_targets(text) == []
+
+
+CHANGE = build.Change("a/b.go", "const wait = 5", "const wait = 1", "too long")
+
+
+def test_a_change_of_the_sources_is_made_where_its_text_is(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/b.go").write_text("package b\nconst wait = 5\n")
+    build.apply_change(tmp_path, CHANGE)
+    assert (tmp_path / "a/b.go").read_text() == "package b\nconst wait = 1\n"
+    with pytest.raises(HostError, match=r"a/b\.go"):
+        build.apply_change(tmp_path, CHANGE)
 
 
 def test_progress_counts_what_the_compiler_prints() -> None:

@@ -5,8 +5,10 @@ A set comes from one folder: components of different versions side by side would
 
 import os
 import re
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from vpc_cni.errors import HostError
@@ -16,17 +18,35 @@ COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "ku
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
 BUILT_VERSION = "1.20.2"
 
+_NUMBER = re.compile(r"\d+")
 _VERSION_FOLDER = re.compile(r"\d+\.\d+\.\d+")
 PREPARE_HINT = (
     f"run `vpc-cni lab kubernetes prepare`, or set {ASSETS_VARIABLE} to a folder with {', '.join(COMPONENTS)}"
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Binaries:
     """A complete set: every one of ``COMPONENTS`` is an executable in ``folder``."""
 
     folder: Path
+
+    @cached_property
+    def version(self) -> str:
+        """The release, as the set itself says: for example ``1.20.2``.
+
+        Raises:
+            HostError: it does not run here.
+        """
+        try:
+            said = subprocess.check_output([self.path("kubelet"), "--version"], text=True)
+        except (OSError, subprocess.CalledProcessError) as err:
+            raise HostError(f"{self.path('kubelet')} does not run: {err}", hint="remove the folder") from err
+        return said.split()[-1].removeprefix("v")
+
+    def is_older_than(self, *release: int) -> bool:
+        """Tell whether the set is older than a release, given by its numbers."""
+        return tuple(int(part) for part in _NUMBER.findall(self.version))[: len(release)] < release
 
     def path(self, component: str) -> Path:
         return self.folder / component

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vpc_cni.errors import HostError
+from vpc_cni.lab.kubernetes.images import ensure_images
 from vpc_cni.lab.kubernetes.tooling.build import BuildPaths, build
 from vpc_cni.lab.kubernetes.tooling.finder import (
     ASSETS_VARIABLE,
@@ -50,6 +51,7 @@ def prepare(progress: Progress, environment: Mapping[str, str] | None = None) ->
         found = find_binaries(given)
         programs = CLUSTER_PROGRAMS if found else {**CLUSTER_PROGRAMS, **BUILD_PROGRAMS}
         _install_missing(programs, cache / "apt.log", progress)
+        ensure_images(cache)
         return found or _build_into(cache, progress, lock)
 
 
