@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -147,6 +148,11 @@ class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
         finally:
             limit.cancel()
             self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as socketserver calls it
+        """Say nothing of clients that hang up: a probe whose time is over does, and each would leave a traceback."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            _log.exception("HTTP connection failed")
 
     def server_close(self) -> None:
         self.socket.close()

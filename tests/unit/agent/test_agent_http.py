@@ -132,6 +132,29 @@ def test_clients_that_say_nothing_take_few_threads(face: HttpFace) -> None:
             client.close()
 
 
+def test_a_client_that_hangs_up_leaves_no_trace(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    answered = threading.Event()
+    waits = threading.Event()
+
+    def answer_late() -> Reply:
+        waits.wait(5)
+        answered.set()
+        return Reply.of_text("late" * 100_000)
+
+    late = HttpFace(f"unix:{tmp_path}/sock", {"/late": answer_late}, name="late")
+    late.start()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "sock"))
+        client.sendall(b"GET /late HTTP/1.0\r\n\r\n")
+    waits.set()
+    assert answered.wait(5)
+    late.close()
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and "process_request" in thread.name:
+            thread.join(5)
+    assert capfd.readouterr().err == ""
+
+
 def _is_closed(client: socket.socket) -> bool:
     client.settimeout(0.05)
     try:
