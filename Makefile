@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3 chooses the interpreter; ARGS="..." goes to the program that the target runs.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast e2e check format docs bench plugin lock clean
+.PHONY: help setup demo test test-fast e2e check format docs bench plugin image image-test lock clean
 
 BIN := .venv/bin
 # The C compiler's cache, which otherwise lands in the home directory.
@@ -46,6 +46,12 @@ bench: setup plugin ## compare ADD and DEL with Debian's ptp plugin; root
 
 plugin: setup ## compile the plugin for both architectures
 	@$(BIN)/python -m vpc_cni.plugin.build
+
+image: setup plugin ## build the container image without a registry; root, buildah and debootstrap
+	@$(BIN)/python tools/build_image.py $(ARGS)
+
+image-test: setup plugin ## build the image and run its containers; root, buildah, debootstrap and runc
+	@$(BIN)/python -m pytest -m image tests/functional/image $(ARGS)
 
 lock: setup ## choose package versions anew and write the locks
 	@.tools/bin/python tools/lock.py $(ARGS)

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     os.nice(19)  # a build may take its time; what else this machine does may not wait for it
     try:
-        check_machine()
+        check_machine(os.geteuid())
         plan.output.parent.mkdir(parents=True, exist_ok=True)
         plan.cache.mkdir(parents=True, exist_ok=True)
         with locked(plan.cache / "lock"):
@@ -97,9 +97,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> Plan:
     return Plan(given.output.absolute(), given.registry, tuple(given.tag or [f"v{version}"]), given.cache.absolute())
 
 
-def check_machine() -> None:
+def check_machine(uid: int) -> None:
     """Refuse what cannot work, with what to do."""
-    if os.geteuid() != 0:
+    if uid != 0:
         raise ImageError("needs root, for debootstrap; or build with docker: see deploy/image/Dockerfile")
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:

@@ -35,8 +35,12 @@ UNUSED_STANDARD = (
 UNUSED_EXTENSIONS = re.compile(
     r"_?(test|xx|curses|tkinter|sqlite3|dbm|gdbm|readline|nis|ossaudiodev|crypt|ctypes_test)"
 )
-# botocore's descriptions of services: only its signer and its certificate authorities are used here.
-UNUSED_PACKAGES = ("botocore/data", "botocore/docs", "*.dist-info/RECORD", "*.dist-info/direct_url.json")
+# Of botocore only the signer and the certificate authorities are used, not its descriptions of services; of Pygments,
+# which the command line brings, no reader of a language (they are found by name when asked for).
+UNUSED_PACKAGES = (
+    *("botocore/data", "botocore/docs", "*.dist-info/RECORD", "*.dist-info/direct_url.json"),
+    "pygments/lexers/[!_]*.py",
+)
 
 
 @dataclass
@@ -82,8 +86,6 @@ def main() -> None:
     image.count("entry points and probe")
     add_libraries(image)
     image.count("shared libraries")
-    compile_python(image)
-    image.count("compiled Python")
     packages = add_package_records(image)
     image.count("licences and records of packages")
     report(image, packages)
@@ -127,7 +129,7 @@ def add_system_files(image: Image) -> None:
 
 def add_python(image: Image) -> None:
     """Copy the interpreter and the used parts of its standard library."""
-    image.add(Path(sys.executable).resolve())
+    image.add(Path(os.readlink(HOME / "bin" / "python3")))
     standard = Path(sysconfig.get_path("stdlib"))
     for folder, names, files in os.walk(standard):
         skipped = shutil.ignore_patterns(*UNUSED_STANDARD)(folder, [*names, *files])
@@ -137,10 +139,14 @@ def add_python(image: Image) -> None:
             is_unused = name in skipped or (path.parent.name == "lib-dynload" and UNUSED_EXTENSIONS.match(name))
             if path.exists() and not is_unused and path.suffix != ".a":
                 image.add(path)
+    compile_others(image, image.root / standard.relative_to("/"))
 
 
 def add_packages(image: Image) -> None:
-    """Copy the environment without what is never loaded."""
+    """Copy the environment without what is never loaded, and compile it: the image is read-only when it runs.
+
+    Our own modules keep their sources: a traceback in a log then shows the lines that matter.
+    """
     unused = {
         path for site in HOME.glob("lib/python*/site-packages") for each in UNUSED_PACKAGES for path in site.glob(each)
     }
@@ -150,9 +156,17 @@ def add_packages(image: Image) -> None:
         symlinks=True,
         ignore=lambda folder, names: [name for name in names if Path(folder, name) in unused or name == "__pycache__"],
     )
-    # For shells only, and there is none.
-    for script in (image.root / HOME.relative_to("/") / "bin").glob("[aA]ctivate*"):
-        script.unlink()
+    (packages,) = (image.root / HOME.relative_to("/")).glob("lib/python*/site-packages")
+    compile_tree(image, packages / "vpc_cni")
+    for folder in packages.iterdir():
+        if folder.name != "vpc_cni":
+            compile_others(image, folder)
+    for source in list(packages.glob("*.py")):
+        compile_tree(image, source, legacy=True)
+        source.unlink()
+    for script in (image.root / HOME.relative_to("/") / "bin").iterdir():
+        if script.name != "vpc-cni" and not script.name.startswith("python"):
+            script.unlink()
 
 
 def add_chained_plugins(image: Image) -> None:
@@ -208,16 +222,27 @@ def needed_libraries(path: Path) -> Iterator[Path]:
             yield Path(found[1])
 
 
-def compile_python(image: Image) -> None:
-    """Compile everything: the image is read-only when it runs. By content, not by time: builds can be repeated."""
-    for folder in (image.root / sysconfig.get_path("stdlib").lstrip("/"), image.root / HOME.relative_to("/") / "lib"):
-        compileall.compile_dir(
-            folder,
-            quiet=2,
-            stripdir=str(image.root),
-            prependdir="/",
-            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
+def compile_others(image: Image, folder: Path) -> None:
+    """Compile modules of others and keep the result alone."""
+    for source in list(folder.rglob("*.py")):
+        compile_tree(image, source, legacy=True)
+        source.unlink()
+
+
+def compile_tree(image: Image, path: Path, *, legacy: bool = False) -> None:
+    """Compile a file or a folder; ``legacy`` puts the result in the source's place."""
+    compiled = compileall.compile_file if path.is_file() else compileall.compile_dir
+    is_fine = compiled(
+        path,
+        quiet=1,
+        legacy=legacy,
+        stripdir=str(image.root),
+        prependdir="/",
+        # By content, not by time: two builds are equal.
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    if not is_fine:
+        sys.exit(f"assemble: {path} cannot be compiled")
 
 
 # ---- records --------------------------------------------------------------------------------------------------------
@@ -233,9 +258,10 @@ def add_package_records(image: Image) -> dict[str, str]:
         name = package.partition(":")[0]
         (records / name).write_text(record)
         versions[name] = re.search(r"^Version: (.*)$", record, re.M)[1]  # type: ignore[index] # every record has one
-        licence = Path("/usr/share/doc", name, "copyright")
-        if licence.exists():
-            image.add(licence)
+        folder = Path("/usr/share/doc", name)
+        image.add(folder / "copyright")
+        if folder.is_symlink():  # to the folder of another package from the same source
+            (image.root / "usr/share/doc" / name).symlink_to(os.readlink(folder))
     return versions
 
 
