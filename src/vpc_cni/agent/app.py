@@ -230,7 +230,7 @@ class Agent:
             http_timeout_seconds=cloud.http_timeout_seconds,
             timing=self._timing,
             observer=MetricsObserver(self._metrics),
-            announced_version=self._environ.get("VPC_CNI_VERSION", ""),
+            announced_version=cloud.announced_version,
         )
         self._pages.budget = access.budget
         return access.client

@@ -107,6 +107,15 @@ def _is_unicode(text: str) -> bool:
 TEXT = Kind("text", "text in UTF-8 without control characters", _parse_text)
 
 
+def _parse_token(text: str) -> str:
+    if text and not re.fullmatch(r"[!-~]{1,64}", text):
+        raise Unacceptable(TOKEN.allowed)
+    return text
+
+
+TOKEN = Kind("text", "at most 64 letters, digits and signs of ASCII without blanks, such as v1.16.2", _parse_token)
+
+
 def _parse_path(text: str) -> Path:
     if not text.startswith("/") or "\0" in text:
         raise Unacceptable

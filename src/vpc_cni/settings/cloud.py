@@ -5,7 +5,7 @@ Credentials, proxies and the metadata endpoint are variables of the AWS SDKs; ``
 
 from dataclasses import dataclass
 
-from vpc_cni.settings._kinds import BOOLEAN, TAGS, TEXT, URL, integer
+from vpc_cni.settings._kinds import BOOLEAN, TAGS, TEXT, TOKEN, URL, integer
 from vpc_cni.settings._reader import EnvironmentReader
 from vpc_cni.settings._setting import Container, Setting, Standing
 
@@ -63,6 +63,14 @@ LEAK_CLEANUP_SECONDS = Setting(
     since="0.1.0",
     meaning="How often leaked ENIs are looked for.",
 )
+ANNOUNCED_VERSION = Setting(
+    "VPC_CNI_VERSION",
+    TOKEN,
+    default="",
+    unset="version of the agent",
+    since="1.15.1",
+    meaning="Version in the user agent of AWS calls (`vpc-cni/VERSION`); it shows in CloudTrail.",
+)
 SUBNET_DISCOVERY = Setting(
     "ENABLE_SUBNET_DISCOVERY",
     BOOLEAN,
@@ -82,6 +90,7 @@ SETTINGS: tuple[Setting[object], ...] = (
     HTTP_TIMEOUT,
     DISABLE_LEAKED_ENI_CLEANUP,
     LEAK_CLEANUP_SECONDS,
+    ANNOUNCED_VERSION,
     SUBNET_DISCOVERY,
 )
 
@@ -99,6 +108,7 @@ class CloudSettings:
     ec2_endpoint: str
     http_timeout_seconds: int
     leak_cleanup_seconds: int | None
+    announced_version: str = ""
 
 
 def read_cloud(environment: EnvironmentReader) -> CloudSettings:
@@ -111,4 +121,5 @@ def read_cloud(environment: EnvironmentReader) -> CloudSettings:
         ec2_endpoint=environment.read_optional(EC2_ENDPOINT) or "",
         http_timeout_seconds=environment.read(HTTP_TIMEOUT),
         leak_cleanup_seconds=None if environment.read(DISABLE_LEAKED_ENI_CLEANUP) else period,
+        announced_version=environment.read_optional(ANNOUNCED_VERSION) or "",
     )

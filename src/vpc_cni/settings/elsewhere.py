@@ -31,17 +31,6 @@ SETTINGS: tuple[Setting[object], ...] = (
         everybody_sets_it=True,
     ),
     Setting(
-        "VPC_CNI_VERSION",
-        TEXT,
-        default="",
-        unset="version of the agent",
-        since="1.15.1",
-        meaning="Version in the user agent of AWS calls.",
-        standing=Standing.NO_EFFECT,
-        why="the user agent names the agent's own version",
-        everybody_sets_it=True,
-    ),
-    Setting(
         "CLUSTER_ENDPOINT",
         URL,
         default="",

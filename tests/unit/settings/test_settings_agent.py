@@ -59,6 +59,7 @@ def test_values_reach_their_fields() -> None:
         ADDITIONAL_ENI_TAGS='{"team":"net"}',
         DISABLE_METRICS="true",
         DISABLE_LEAKED_ENI_CLEANUP="true",
+        VPC_CNI_VERSION="v1.16.2",
         VPC_CNI_RUN_DIR="/run/other",
         AWS_VPC_K8S_PLUGIN_LOG_LEVEL="warn",
     )
@@ -69,6 +70,7 @@ def test_values_reach_their_fields() -> None:
     assert settings.network.exclude_snat_cidrs == (IPv4Network("10.9.0.0/16"),)
     assert settings.cloud.additional_eni_tags == (("team", "net"),)
     assert settings.cloud.leak_cleanup_seconds is None
+    assert settings.cloud.announced_version == "v1.16.2"
     assert settings.host.metrics_bind is None
     assert settings.host.socket_path == Path("/run/other/vpc-cni.sock")
     assert settings.host.agent_socket_on_host == settings.host.socket_path
@@ -105,6 +107,11 @@ def test_a_cidr_list_names_its_bad_item() -> None:
 
 def test_plugin_log_on_stdout_is_refused_with_the_reason() -> None:
     assert "carries the result" in refusal(AWS_VPC_K8S_PLUGIN_LOG_FILE="stdout")
+
+
+@pytest.mark.parametrize("text", ["v1 beta", "vers\u00efon", "v" * 65])
+def test_a_version_that_no_header_can_carry_is_refused(text: str) -> None:
+    assert "VPC_CNI_VERSION" in refusal(VPC_CNI_VERSION=text)
 
 
 def test_a_long_value_is_shortened_in_the_message() -> None:
