@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from vpc_cni.errors import VpcCniError
@@ -24,6 +24,8 @@ from vpc_cni.manifests import (
     render,
 )
 
+# Rendering takes milliseconds, and more on a machine that does other things too: time is not what is tested.
+CALM = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 PROFILES = st.sampled_from(packaged_catalogue().profiles)
 _TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
 # Texts that readers of YAML disagree about.
@@ -33,11 +35,13 @@ _TRICKY = st.sampled_from(
 NUMBERS = st.integers(0, 999)
 
 
+@CALM
 @given(st.builds(AddonVersion, NUMBERS, NUMBERS, NUMBERS, NUMBERS))
 def test_a_version_reads_back(version: AddonVersion) -> None:
     assert parse_addon_version(str(version)) == version
 
 
+@CALM
 @given(
     st.recursive(
         st.one_of(_TEXT, _TRICKY, st.integers(), st.booleans(), st.none()),
@@ -66,11 +70,13 @@ _REFERENCES = st.builds(
 )
 
 
+@CALM
 @given(_REFERENCES)
 def test_an_image_reads_back(reference: ImageReference) -> None:
     assert parse_image_reference(str(reference)) == reference
 
 
+@CALM
 @given(st.text(max_size=40))
 def test_any_text_is_an_image_a_registry_or_an_error_of_ours(text: str) -> None:
     for parse in (parse_image_reference, parse_registry):
@@ -81,6 +87,7 @@ def test_any_text_is_an_image_a_registry_or_an_error_of_ours(text: str) -> None:
         assert str(parsed) == text.rstrip("/")
 
 
+@CALM
 @given(PROFILES, st.sampled_from(ImageSet), _REGISTRIES)
 def test_every_image_of_an_installation_comes_from_its_registry(profile: Any, image_set: ImageSet, host: str) -> None:
     images = plan_images(profile, image_set, parse_registry(f"{host}/team"))
@@ -107,6 +114,7 @@ _VALUES = st.dictionaries(
 )
 
 
+@CALM
 @given(PROFILES, st.sampled_from(ImageSet), _VALUES)
 @example(packaged_catalogue().newest_profile(), ImageSet.OWN, {"env": {"WARM_IP_TARGET": "5"}})
 def test_any_values_are_rendered_or_refused_with_an_error_of_ours(
@@ -120,6 +128,7 @@ def test_any_values_are_rendered_or_refused_with_an_error_of_ours(
     assert parse_yaml(encode_yaml(rendered.objects), "it") == list(rendered.objects)
 
 
+@CALM
 @given(st.from_regex(r"[0-9]{1,6}(\.[0-9]{1,4})?(m|k|M|Ki|Mi|Gi|e[0-9])?", fullmatch=True))
 def test_the_canonical_amount_is_the_same_amount(text: str) -> None:
     canonical = canonical_quantity(text)
