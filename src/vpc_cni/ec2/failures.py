@@ -138,7 +138,7 @@ def _may_pass(code: str, status: int) -> bool:
 def _hint(code: str) -> str:
     match _GROWTH_SHORTAGES.get(code):
         case Shortage.SUBNET_FULL:
-            return "the subnet has no free address; add a subnet or lower the warm targets"
+            return "the subnet has no free address; free some, run nodes in another subnet, or lower the warm targets"
         case Shortage.ENI_LIMIT:
             return "a limit of the instance type or of the account is reached"
         case _:

@@ -9,7 +9,7 @@ from vpc_cni.errors import CapacityError, ConfigurationError, Shortage
 
 # What to do about each reason that a plan can give; docs/pool.md explains them.
 SHORTAGE_HINTS: Mapping[Shortage, str] = {
-    Shortage.SUBNET_FULL: "add a subnet, free addresses in it, or lower the warm targets",
+    Shortage.SUBNET_FULL: "free addresses of the subnet, run nodes in another one, or lower the warm targets",
     Shortage.ENI_LIMIT: "use a larger instance type, raise MAX_ENI, or run fewer pods on this node",
     Shortage.MAX_PODS: "the node runs as many pods as it may; raise max pods or add a node",
     Shortage.THROTTLED: "EC2 asked for fewer calls; the agent tries again by itself",

@@ -76,9 +76,9 @@ SUBNET_DISCOVERY = Setting(
     BOOLEAN,
     default="true",
     since="1.18.0",
-    meaning="Create ENIs in other subnets of the zone that are tagged for it.",
+    meaning="Create ENIs in other subnets of the zone too: those tagged `kubernetes.io/role/cni`.",
     standing=Standing.NO_EFFECT,
-    why="this release creates ENIs in the subnet of the primary ENI only",
+    why="subnet discovery is not built yet, ENIs are created in the subnet of the primary ENI only; false says so",
     built=(False,),
 )
 

@@ -204,7 +204,8 @@ class TestObstacles:
         assert error.retryable
         assert str(error) == (
             "no free address for 3 waiting pods (1/3 ENIs, 9 assigned, 0 cooling, 0 quarantined): "
-            "no growth in subnet-0 for 120 s: SubnetFull: add a subnet, free addresses in it, or lower the warm targets"
+            "no growth in subnet-0 for 120 s: SubnetFull: "
+            "free addresses of the subnet, run nodes in another one, or lower the warm targets"
         )
 
     def test_a_pause_that_is_over_is_no_obstacle(self) -> None:

@@ -174,6 +174,12 @@ def test_what_has_no_effect_is_said_and_accepted(name: str, text: str) -> None:
     assert notice.startswith(f"{name}={json.dumps(text)} has no effect: ")
 
 
+def test_subnet_discovery_is_reported_where_someone_asks_for_it() -> None:
+    (notice,) = load(ENABLE_SUBNET_DISCOVERY="true").notices
+    assert "subnet discovery is not built yet" in notice
+    assert load(ENABLE_SUBNET_DISCOVERY="false").notices == load().notices == ()
+
+
 @pytest.mark.parametrize("name", ["ENABLE_SUBNET_DISCOVERY", "ENABLE_NFTABLES", "ENABLE_V4_EGRESS"])
 def test_what_has_no_effect_must_still_be_a_value(name: str) -> None:
     assert name in refusal(**{name: "perhaps"})
