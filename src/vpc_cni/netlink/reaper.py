@@ -31,8 +31,10 @@ from vpc_cni.netlink.wire import u32
 
 _log = logging.getLogger(__name__)
 
-BATCH_LIMIT = 64
+BATCH_LIMIT = 256
 GATHER_SECONDS = 0.1
+# While links keep coming, so many times longer: each batch holds all other changes of links up for some 20 ms.
+_GATHER_ROUNDS = 4
 _RETRY_SECONDS = 0.2
 _GROUP_BITS = 31
 _GROUP_ATTRIBUTE = struct.Struct("=HHI")
@@ -137,13 +139,21 @@ class Reaper:
         """Wait for a batch and let it gather; None when stopping."""
         with self._condition:
             self._condition.wait_for(lambda: self._stopping or self._batches)
-            full = self._batches and len(self._batches[0].links) >= BATCH_LIMIT
-            if not full:
-                self._condition.wait_for(lambda: self._stopping, self._gather_seconds)
+            self._gather()
             if self._stopping:
                 return None
             self._in_work = self._batches.popleft()
             return self._in_work
+
+    def _gather(self) -> None:
+        """Let the oldest batch grow until it is full, a round brings nothing new, or the rounds are over."""
+        for _ in range(_GATHER_ROUNDS):
+            known = len(self._batches[0].links) if self._batches else 0
+            if self._stopping or known >= BATCH_LIMIT:
+                return
+            self._condition.wait_for(lambda: self._stopping, self._gather_seconds)
+            if self._batches and len(self._batches[0].links) == known:
+                return
 
     def _settle(self, batch: _Batch, gone: Sequence[int]) -> None:
         """Report what is gone; register the rest again, in a new group."""
