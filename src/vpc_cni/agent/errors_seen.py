@@ -2,6 +2,7 @@
 
 import datetime
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from vpc_cni.errors import CloudError, VpcCniError
@@ -25,6 +26,8 @@ class ErrorsSeen:
 
     def __init__(self) -> None:
         self._errors: deque[SeenError] = deque(maxlen=_KEPT)
+        self.on_error: Callable[[Exception], None] = lambda _error: None
+        """Told of each error."""
 
     def add(self, operation: str, error: Exception) -> None:
         """Remember an error of ``operation`` (an EC2 operation, or what the agent was doing)."""
@@ -33,6 +36,7 @@ class ErrorsSeen:
         if self._errors and _same(self._errors[-1], seen):
             self._errors.pop()
         self._errors.append(seen)
+        self.on_error(error)
 
     def as_json(self) -> list[dict[str, str]]:
         """Newest last."""

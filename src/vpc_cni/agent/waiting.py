@@ -44,6 +44,8 @@ class WaitingLane:
         self._limit = limit
         self._patience = patience_seconds
         self._waiters: OrderedDict[SandboxKey, Waiter] = OrderedDict()
+        self.on_shortage: Callable[[PodIdentity, CapacityError], None] = lambda _pod, _error: None
+        """Told when a pod learns that no address comes for it, now or at all: once for each reason that it is given."""
 
     def __len__(self) -> int:
         return len(self._waiters)
@@ -62,11 +64,13 @@ class WaitingLane:
         """
         self.cancel(waiter.key, "replaced by a newer request for the same sandbox")
         if len(self._waiters) >= self._limit:
-            raise CapacityError(
+            error = CapacityError(
                 f"{len(self._waiters)} ADDs wait for an address already",
                 shortage=Shortage.WAITERS_FULL,
                 hint="the runtime will try again; see `vpc-cni node status` for what the pool waits for",
             )
+            self.on_shortage(waiter.pod, error)
+            raise error
         self._waiters[waiter.key] = waiter
 
     def leave(self, waiter: Waiter) -> None:
@@ -114,6 +118,8 @@ class WaitingLane:
             if waiter.failed_since is None:
                 waiter.failed_since = now
                 waiter.on_progress(str(error))
+            if waiter.reason is None or waiter.reason.shortage is not error.shortage:
+                self.on_shortage(waiter.pod, error)
             waiter.reason = error
             if not can_come:
                 waiter.ready.set_exception(error)
@@ -131,15 +137,16 @@ class WaitingLane:
             gives_up_at = waiter.gives_up_at(self._patience)
             if gives_up_at <= now:
                 if not waiter.ready.done():
-                    waiter.ready.set_exception(waiter.reason or _timed_out(waiter, now))
+                    waiter.ready.set_exception(waiter.reason or self._timed_out(waiter, now))
             elif upcoming is None or gives_up_at < upcoming:
                 upcoming = gives_up_at
         return upcoming
 
-
-def _timed_out(waiter: Waiter, now: float) -> CapacityError:
-    return CapacityError(
-        f"no address became free for {waiter.key} within {now - waiter.since:.1f} s",
-        shortage=Shortage.TIMED_OUT,
-        hint="the runtime will try again; see `vpc-cni node status` for what the pool waits for",
-    )
+    def _timed_out(self, waiter: Waiter, now: float) -> CapacityError:
+        error = CapacityError(
+            f"no address became free for {waiter.key} within {now - waiter.since:.1f} s",
+            shortage=Shortage.TIMED_OUT,
+            hint="the runtime will try again; see `vpc-cni node status` for what the pool waits for",
+        )
+        self.on_shortage(waiter.pod, error)
+        return error

@@ -1,0 +1,7 @@
+"""What the agent does with the Kubernetes API, where there is one: never needed for a pod to start or end."""
+
+from vpc_cni.agent.kubernetes.annotator import ANNOTATION, PodAddress
+from vpc_cni.agent.kubernetes.cluster import ClusterOptions, ClusterSide
+from vpc_cni.agent.kubernetes.own_node import NodeView
+
+__all__ = ["ANNOTATION", "ClusterOptions", "ClusterSide", "NodeView", "PodAddress"]
