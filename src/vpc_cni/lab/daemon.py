@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
-from vpc_cni.errors import CallerError, InternalError, VpcCniError
-from vpc_cni.lab import statefile
+from vpc_cni.errors import CallerError, HostError, InternalError, VpcCniError
+from vpc_cni.lab import mounts, statefile
 from vpc_cni.lab.control.server import ControlServer
 from vpc_cni.lab.control.wire import encode_error, encode_line
 from vpc_cni.lab.namespaces import NetnsFolder
@@ -42,6 +42,8 @@ def main() -> int:
         reporter.finish(encode_error(err))
         return 1
     failure = run_lab(options, paths, reporter)
+    if paths.nodes.is_mount():
+        mounts.detach(paths.nodes)
     if failure is None:  # the log of a failed start is still wanted; the next start removes it
         shutil.rmtree(paths.root, ignore_errors=True)
     statefile.release_lock(paths, lock)
@@ -102,6 +104,9 @@ def prepare(paths: LabPaths, progress: Callable[[str], None]) -> NetnsFolder:
     paths.root.mkdir(mode=0o755)
     folder = NetnsFolder(paths.namespaces)
     folder.mount()
+    paths.nodes.mkdir()
+    with suppress(HostError):  # the first plugin that cannot run says so
+        mounts.allow_programs(paths.nodes)
     statefile.write_state(paths, statefile.current_identity())
     start_log(paths)
     return folder

@@ -8,7 +8,11 @@ from vpc_cni.errors import HostError
 
 CLONE_NEWNS = 0x00020000  # linux/sched.h
 CLONE_NEWUSER = 0x10000000
-MS_REC = 0x4000  # linux/mount.h
+MS_NOSUID = 0x2  # linux/mount.h
+MS_NODEV = 0x4
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 MNT_DETACH = 0x2
 
@@ -44,6 +48,21 @@ def make_mounts_private() -> None:
 
 def mount_tmpfs(target: Path, options: str) -> None:
     _mount("lab", target, "tmpfs", 0, options)
+
+
+def allow_programs(folder: Path) -> None:
+    """Let programs below a folder run, where its file system forbids that, as many have it for /run.
+
+    Only in this process's own mount namespace. Undo with ``detach`` before removing the folder.
+
+    Raises:
+        HostError: the kernel refuses: whoever forbade it has more rights than this process.
+    """
+    if not os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        return
+    _mount(str(folder), folder, "none", MS_BIND, "")
+    # What the file system forbids beside programs stays forbidden.
+    _mount("none", folder, "none", MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV, "")
 
 
 def detach(target: Path) -> None:

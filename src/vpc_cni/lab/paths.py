@@ -89,8 +89,12 @@ class LabPaths:
         """Mount point of the private tmpfs; an empty folder as seen from outside."""
         return self.root / "ns"
 
+    @property
+    def nodes(self) -> Path:
+        return self.root / "nodes"
+
     def node(self, node_name: str) -> NodePaths:
-        return NodePaths(self.root / "nodes" / node_name)
+        return NodePaths(self.nodes / node_name)
 
 
 def default_base(environment: Mapping[str, str], uid: int) -> Path:

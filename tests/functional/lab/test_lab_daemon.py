@@ -231,6 +231,23 @@ def test_a_killed_lab_leaves_a_folder_which_the_next_one_clears():
     assert not paths.root.exists()
 
 
+NOEXEC_SCRIPT = """
+mount --make-rprivate / && mount -t tmpfs -o noexec,nosuid,nodev tmpfs "$1" && exec "$2" -c "
+from vpc_cni.lab import Lab
+with Lab(name='x', nodes=1) as lab:
+    print(lab.add_pod('node-1').address)
+"
+"""
+
+
+def test_programs_run_where_the_file_system_of_the_run_folder_forbids_them(tmp_path):
+    command = ["unshare", "--mount", "sh", "-c", NOEXEC_SCRIPT, "sh", str(tmp_path), sys.executable]
+    environment = {**os.environ, "VPC_CNI_LAB_DIR": str(tmp_path / "labs")}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("10.0.")
+
+
 def test_a_start_that_fails_says_why_and_leaves_no_process():
     lab = Lab(name=f"{NAME}-e", nodes=1, instance_type="t9.colossal", agents=False)
     with pytest.raises(CallerError, match=r"t9\.colossal"):
