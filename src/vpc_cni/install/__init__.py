@@ -5,6 +5,6 @@ is not its business: the agent sets and guards it by netlink, which needs no pri
 """
 
 from vpc_cni.install.binaries import Binary, find_binaries, install_binaries
-from vpc_cni.install.sysctls import apply_sysctls, plan_sysctls
+from vpc_cni.install.sysctls import Sysctl, apply_sysctls, plan_sysctls
 
-__all__ = ["Binary", "apply_sysctls", "find_binaries", "install_binaries", "plan_sysctls"]
+__all__ = ["Binary", "Sysctl", "apply_sysctls", "find_binaries", "install_binaries", "plan_sysctls"]

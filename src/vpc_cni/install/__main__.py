@@ -47,11 +47,10 @@ def prepare_node(chained: Path, environ: Mapping[str, str]) -> list[str]:
     arch = host_architecture()
     binaries = find_binaries(plugin_path(arch), chained, arch=arch)
     changed = install_binaries(binaries, settings.bin_dir)
-    written = apply_sysctls(plan_sysctls(settings))
     return [
         f"vpc-cni {__version__}",
         describe(changed, len(binaries), settings.bin_dir),
-        f"kernel parameters changed: {', '.join(written) or 'none'}",
+        *apply_sysctls(plan_sysctls(settings)),
     ]
 
 

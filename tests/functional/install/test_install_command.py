@@ -85,10 +85,10 @@ def test_what_was_installed_runs(init: Init) -> None:
 
 def test_early_demux_follows_the_setting(init: Init) -> None:
     before = DEMUX.read_text()
-    assert init.run(DISABLE_TCP_EARLY_DEMUX="true").stdout.endswith("changed: net/ipv4/tcp_early_demux\n0\n")
-    assert init.run(DISABLE_TCP_EARLY_DEMUX="false").stdout.endswith("changed: none\n1\n")
+    assert init.run(DISABLE_TCP_EARLY_DEMUX="true").stdout.endswith("\nnet.ipv4.tcp_early_demux set to 0\n0\n")
+    assert init.run(DISABLE_TCP_EARLY_DEMUX="false").stdout.endswith(" were current\n1\n")
     on_again = init.run(prepare=f"echo 0 >{DEMUX}")
-    assert on_again.stdout.endswith("changed: net/ipv4/tcp_early_demux\n1\n")
+    assert on_again.stdout.endswith("\nnet.ipv4.tcp_early_demux set to 1\n1\n")
     assert DEMUX.read_text() == before, "the namespace of this process is not the one that was prepared"
 
 
@@ -99,6 +99,12 @@ def test_no_privilege_is_needed_where_nothing_must_change(init: Init) -> None:
     """A container without `privileged` has a read-only /proc/sys."""
     done = init.run(prepare=READ_ONLY)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_node_of_the_reference_with_early_demux_off_stops_nobody(init: Init) -> None:
+    done = init.run(prepare=f"echo 0 >{DEMUX}; {READ_ONLY}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "cannot set net.ipv4.tcp_early_demux to 1: Read-only file system; left as it is" in done.stdout
 
 
 def test_a_missing_privilege_is_named(init: Init) -> None:
