@@ -3,8 +3,10 @@
 Keeps what drift repair must know in step with what is wired, and remembers which links the reaper still has.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from vpc_cni.agent.steps import Reach, Step
 from vpc_cni.ipam.records import AddCommitted
@@ -30,6 +32,13 @@ class PodWirer:
         self._find_eni = find_eni
         self._reach = reach
         self._reaping: dict[int, SandboxKey] = {}
+        own = Path("/proc/self/ns/net").stat()
+        self._own_namespace = own.st_dev, own.st_ino
+
+    def is_own_namespace(self, netns_fd: int) -> bool:
+        """Whether a descriptor names the node's own namespace. The plugin refuses that too; we do not rely on it."""
+        found = os.fstat(netns_fd)
+        return (found.st_dev, found.st_ino) == self._own_namespace
 
     def wiring(self, allocation: Allocation, *, host_ifname: str, container_ifname: str, mtu_bytes: int) -> PodWiring:
         """Return the network that a pod shall have. Pure."""

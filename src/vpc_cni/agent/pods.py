@@ -107,6 +107,10 @@ class PodNetworks:
                 raise CallerError(
                     "ADD without the pod's namespace", hint="update the aws-cni plugin on this node: it must pass it"
                 )
+            if self._wirer.is_own_namespace(descriptors.namespace):
+                raise CallerError(
+                    "the namespace of the ADD is the node's own", hint="CNI_NETNS must name a pod's network namespace"
+                )
             host_ifname = host_veth_name(self._options.veth_prefix, request.pod, request.key)
             allocation = self._assign_now(request, host_ifname)
             self._phases_add["assign"].observe(self._clock() - started)

@@ -20,7 +20,7 @@ from vpc_cni.errors import CniCode
 from vpc_cni.lab.runtime.invoke import PROGRAM_PATH
 from vpc_cni.netlink.netns import Netns, enter_netns
 from vpc_cni.rpc.frames import FrameBuffer
-from vpc_cni.rpc.messages import Result, decode_answer
+from vpc_cni.rpc.messages import Request, Result, decode_answer, encode_request
 
 CASES = 2500
 HALF_OPEN = 40
@@ -150,6 +150,17 @@ def test_malformed_requests_to_the_socket(node: LiveNode, undisturbed: None) -> 
     assert seen["success"] < CASES / 2, f"not malformed enough (seed {seed})"
     assert seen["KERNEL"], "no ADD went as far as the kernel"
     assert {"DECODING_FAILURE", "INVALID_ENVIRONMENT"} <= seen.keys()
+
+
+def test_an_add_into_the_namespace_of_the_node_is_refused(node: LiveNode, undisturbed: None) -> None:
+    """The plugin never asks for that; another program that may write to the socket could."""
+    config = json.dumps(node.config()).encode()
+    request = Request("ADD", config, "c1", node.info.netns_path, "eth9", deadline_ms=5000, descriptors="sn")
+    with ExitStack() as exits:
+        sender = Sender(node, exits)
+        in_node = exits.enter_context(node.netns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE))
+        sender.descriptors = [in_node.fileno(), node.netns.fd]
+        assert sender.ask(SocketCase(encode_request(request), (0, 1))) == "INVALID_ENVIRONMENT"
 
 
 # -- the plugin -------------------------------------------------------------------------------------------------------
