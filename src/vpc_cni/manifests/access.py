@@ -11,10 +11,10 @@ from vpc_cni.manifests.profile import PolicyRule, Profile
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 
 # What the agent of this project asks for: less than the reference, since it watches its own node only and reads no
-# objects of modes that are not built. Each rule has its reason.
+# objects of modes that are not built. Each rule has its reason; a contract test shows that each verb is needed.
 OWN_RULES = (
     # Is the node cordoned, and how many pods may run here.
-    PolicyRule(("",), ("nodes",), ("get", "list", "watch")),
+    PolicyRule(("",), ("nodes",), ("list", "watch")),
     # An Event about a pod names its uid, which kubelet did not always give to plugins.
     PolicyRule(("",), ("pods",), ("get",)),
     # Why a pod waits for an address.

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from vpc_cni.kube import ClusterAccess
 from vpc_cni.lab.kubernetes.tooling import find_binaries
 
 _TOKEN = "a-token-of-tests"
+_AGENT_TOKEN = "a-token-of-the-agent"
 _READY_SECONDS = 60.0
 
 
@@ -39,6 +41,14 @@ class ApiServer:
         )
         assert done.returncode == 0 or not check, done.stderr
         return done
+
+    def agent_access(self) -> ClusterAccess:
+        """Return how the agent reaches this server as its service account."""
+        return ClusterAccess(
+            server=f"https://127.0.0.1:{self.port}",
+            ca_file=self.folder / "certificates" / "apiserver.crt",
+            token=_AGENT_TOKEN,
+        )
 
     def _access(self) -> tuple[str, ...]:
         return (f"--server=https://127.0.0.1:{self.port}", f"--token={_TOKEN}", "--insecure-skip-tls-verify")
@@ -75,7 +85,10 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     store = f"http://127.0.0.1:{etcd_port}"
     key = folder / "accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)  # noqa: S607
-    (folder / "tokens.csv").write_text(f"{_TOKEN},tests,tests,system:masters\n")
+    (folder / "tokens.csv").write_text(
+        f"{_TOKEN},tests,tests,system:masters\n"
+        f"{_AGENT_TOKEN},system:serviceaccount:kube-system:aws-node,aws-node,system:serviceaccounts\n"
+    )
     with ExitStack() as stack:
         start(
             stack,

@@ -82,6 +82,7 @@ def test_definitions_are_served(api_server: Any) -> None:
     ("verb", "resource", "allowed"),
     [
         ("list", "nodes", "yes"),
+        ("get", "nodes", "no"),
         ("patch", "nodes", "no"),
         ("get", "pods", "yes"),
         ("patch", "pods", "no"),
