@@ -4,7 +4,19 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from vpc_cni.settings import Container, Setting, Standing, cloud, elsewhere, host, install, modes, network, pool
+from vpc_cni.settings import (
+    Container,
+    Setting,
+    Standing,
+    cloud,
+    elsewhere,
+    host,
+    install,
+    kubernetes,
+    modes,
+    network,
+    pool,
+)
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 
@@ -43,6 +55,11 @@ _GROUPS: tuple[tuple[str, str, tuple[Setting[object], ...]], ...] = (
         cloud.SETTINGS,
     ),
     ("Files, sockets, logs", "", host.SETTINGS),
+    (
+        "Kubernetes API",
+        "What the agent does there, and what it may: [kubernetes.md](kubernetes.md).",
+        kubernetes.SETTINGS,
+    ),
     ("Modes", "This release serves IPv4 with secondary addresses. Every other mode is refused by name.", modes.MODES),
     ("Init container", "", install.SETTINGS),
     ("Others", "Variables of the reference that this agent does not act on.", elsewhere.SETTINGS),

@@ -34,6 +34,7 @@ from vpc_cni.agent.health import Health, ThreadWatch
 from vpc_cni.agent.host_network import HostNetwork, on_loop
 from vpc_cni.agent.http import HttpFace, LoopBridge
 from vpc_cni.agent.journal_file import JournalFile, read_boot_id
+from vpc_cni.agent.kubernetes import ClusterSide, NodeView, join_cluster
 from vpc_cni.agent.ledger import Ledger
 from vpc_cni.agent.metrics import AgentMetrics
 from vpc_cni.agent.observing import MetricsObserver
@@ -138,6 +139,7 @@ class Agent:
         self._checkpoint: CheckpointFile | None = None
         self._serving: Serving | None = None
         self._reconciler: Reconciler | None = None
+        self._cluster: ClusterSide | None = None
 
     # -- start ----------------------------------------------------------------------------------------------------
 
@@ -182,6 +184,7 @@ class Agent:
         unfinished = UnfinishedSteps(ledger, provisioner, provisioning=self._settings.pool.provisioning)
         unfinished.begin()
         grower = self._build_grower(ledger, provisioner, node)
+        self._join_cluster(ledger, grower)
         pods = self._build_pods(ledger, wirer, grower)
         self._serve(pods, grower)
         network.start_repairs()
@@ -265,7 +268,7 @@ class Agent:
     ) -> tuple[Restorer, Ledger, PodWirer]:
         backing_store = self._settings.host.backing_store
         checkpoint = CheckpointFile(backing_store, journal, self._pool.allocations, reach=self._reach)
-        ledger = Ledger(self._pool, journal, reach=self._reach, on_change=checkpoint.mark_changed)
+        ledger = Ledger(self._pool, journal, reach=self._reach, on_change=lambda: self._pods_changed(checkpoint))
         wirer = PodWirer(network.pods, network.socket, find_eni=self._pool.eni, reach=self._reach)
         restorer = Restorer(
             ledger=ledger,
@@ -332,12 +335,40 @@ class Agent:
         self._pages.grower = grower
         return grower
 
+    def _join_cluster(self, ledger: Ledger, grower: Grower) -> None:
+        """Begin to work with the Kubernetes API, where there is one; nothing of the start waits for it."""
+        bounded_by_setting = self._settings.pool.max_pods is not None
+
+        def node_seen(view: NodeView) -> None:
+            if view.max_pods is not None and not bounded_by_setting:
+                grower.bound_pods(view.max_pods)
+            grower.nudge()
+
+        self._cluster = join_cluster(
+            self._settings.kubernetes,
+            self._environ,
+            ledger=ledger,
+            on_view=node_seen,
+            errors=self._errors,
+            clock=boottime,
+        )
+        if self._cluster is not None:
+            self._lane.on_shortage = self._cluster.pod_without_address
+            self._errors.on_error = self._cluster.saw_error
+            self._cluster.start()
+
+    def _is_cordoned(self) -> bool:
+        """Whether the pool stays as it is because no pods are sent to this node."""
+        seen = self._cluster is not None and self._cluster.node.unschedulable
+        return seen and not self._settings.pool.manage_unschedulable
+
     def _conditions(self, fixed: Conditions) -> Conditions:
         return dataclasses.replace(
             fixed,
             unmanaged_enis=len(self._unmanaged),
             used_device_numbers=frozenset(eni.device_number for eni in self._unmanaged),
             terminating=self._stop.is_set(),
+            unschedulable=self._is_cordoned(),
         )
 
     def _build_pods(self, ledger: Ledger, wirer: PodWirer, grower: Grower) -> PodNetworks:
@@ -459,6 +490,11 @@ class Agent:
         if self._reconciler is not None:
             self._background.spawn(self._reconciler.open_closed(), "set up a link again")
 
+    def _pods_changed(self, checkpoint: CheckpointFile) -> None:
+        checkpoint.mark_changed()
+        if self._cluster is not None:
+            self._cluster.pods_changed()
+
     def _addresses_came(self) -> None:
         if self._serving is not None:
             self._serving.pods.serve_waiters()
@@ -485,6 +521,8 @@ class Agent:
             await self._serving.server.close(_STOP_GRACE_SECONDS)
             self._serving.spool.close()
             await self._serving.grower.stop()
+        if self._cluster is not None:
+            await self._cluster.stop()
         await self._background.stop()
         if self._serving is not None and self._checkpoint is not None:
             with _logged("write the checkpoint"):

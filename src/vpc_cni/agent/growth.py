@@ -152,6 +152,12 @@ class Grower:
     def targets(self) -> Targets:
         return self._targets
 
+    def bound_pods(self, max_pods: int) -> None:
+        """Plan for this number of pods at most, from now on."""
+        if max_pods != self._targets.max_pods:
+            self._targets = replace(self._targets, max_pods=max_pods)
+            self.nudge()
+
     @property
     def limits(self) -> InstanceLimits:
         return self._limits

@@ -10,6 +10,7 @@ from vpc_cni.settings.agent import SETTINGS, AgentSettings, load_agent_settings
 from vpc_cni.settings.cloud import CloudSettings
 from vpc_cni.settings.host import AGENT_SOCKET_NAME, INTROSPECTION_SOCKET_NAME, HostSettings
 from vpc_cni.settings.install import InstallSettings, load_install_settings
+from vpc_cni.settings.kubernetes import KubernetesSettings
 from vpc_cni.settings.network import NetworkSettings
 from vpc_cni.settings.pool import PoolSettings
 
@@ -23,6 +24,7 @@ __all__ = [
     "HostSettings",
     "InstallSettings",
     "Kind",
+    "KubernetesSettings",
     "NetworkSettings",
     "PoolSettings",
     "Setting",

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from vpc_cni.errors import ConfigurationError
-from vpc_cni.settings import cloud, elsewhere, host, install, modes, network, pool
+from vpc_cni.settings import cloud, elsewhere, host, install, kubernetes, modes, network, pool
 from vpc_cni.settings._reader import EnvironmentReader, effect_free
 from vpc_cni.settings._setting import Setting
 from vpc_cni.settings.cloud import CloudSettings, read_cloud
 from vpc_cni.settings.host import HostSettings, read_host
+from vpc_cni.settings.kubernetes import KubernetesSettings, read_kubernetes
 from vpc_cni.settings.network import NetworkSettings, read_network
 from vpc_cni.settings.pool import PoolSettings, read_pool
 
@@ -22,6 +23,7 @@ SETTINGS: tuple[Setting[object], ...] = (
     *network.SETTINGS,
     *cloud.SETTINGS,
     *host.SETTINGS,
+    *kubernetes.SETTINGS,
     *modes.MODES,
     *install.SETTINGS,
     *elsewhere.SETTINGS,
@@ -41,6 +43,7 @@ class AgentSettings:
     network: NetworkSettings
     cloud: CloudSettings
     host: HostSettings
+    kubernetes: KubernetesSettings
     notices: tuple[str, ...] = ()
     values: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
@@ -60,6 +63,7 @@ def load_agent_settings(environ: Mapping[str, str]) -> AgentSettings:
         network=network_settings,
         cloud=read_cloud(environment),
         host=read_host(environment),
+        kubernetes=read_kubernetes(environment),
         notices=_notices(environment, network_settings),
         values=MappingProxyType(environment.values),
     )

@@ -1,6 +1,6 @@
 """Variables of the reference that the agent does not act on: of other containers, of other modes, or long gone."""
 
-from vpc_cni.settings._kinds import BOOLEAN, PATH, TEXT, URL, choice, integer
+from vpc_cni.settings._kinds import BOOLEAN, PATH, TEXT, choice, integer
 from vpc_cni.settings._setting import Container, Setting, Standing
 
 _NO_EGRESS = "the egress plugin is not built yet"
@@ -8,38 +8,6 @@ _HELPER = (Container.METRICS_HELPER,)
 _YES_OR_NO = choice("yes", "no", "true", "false")
 
 SETTINGS: tuple[Setting[object], ...] = (
-    Setting(
-        "MY_NODE_NAME",
-        TEXT,
-        default="",
-        unset="none",
-        since="before 1.6",
-        meaning="Name of the Node object, from the downward API.",
-        standing=Standing.NO_EFFECT,
-        why="this release does not read the Node object",
-        everybody_sets_it=True,
-    ),
-    Setting(
-        "MY_POD_NAME",
-        TEXT,
-        default="",
-        unset="none",
-        since="before 1.6",
-        meaning="Name of the agent's own pod, from the downward API.",
-        standing=Standing.NO_EFFECT,
-        why="this release writes no Events",
-        everybody_sets_it=True,
-    ),
-    Setting(
-        "CLUSTER_ENDPOINT",
-        URL,
-        default="",
-        unset="in-cluster address",
-        since="1.12.1",
-        meaning="Address of the Kubernetes API server.",
-        standing=Standing.NO_EFFECT,
-        why="this release does not talk to the Kubernetes API",
-    ),
     Setting(
         "ENI_CONFIG_ANNOTATION_DEF",
         TEXT,

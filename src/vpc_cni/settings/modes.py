@@ -71,12 +71,6 @@ ENABLE_V6_EGRESS = _mode(
     "the egress plugin is not built yet",
     init=True,
 )
-ANNOTATE_POD_IP = _mode(
-    "ANNOTATE_POD_IP",
-    "1.9.3",
-    "Write the annotation `vpc.amazonaws.com/pod-ips`.",
-    "pod annotations need the Kubernetes client, which is not built yet",
-)
 ENABLE_IMDS_ONLY_MODE = _mode(
     "ENABLE_IMDS_ONLY_MODE",
     "1.19.6",
@@ -105,7 +99,6 @@ MODES: tuple[Setting[object], ...] = (
     ENABLE_POD_ENI,
     ENABLE_MULTI_NIC,
     ENABLE_V6_EGRESS,
-    ANNOTATE_POD_IP,
     ENABLE_IMDS_ONLY_MODE,
     NETWORK_POLICY_ENFORCING_MODE,
 )

@@ -74,16 +74,14 @@ AWS_MANAGE_ENIS_NON_SCHEDULABLE = Setting(
     BOOLEAN,
     default="false",
     since="1.12.6",
-    meaning="Grow and shrink the pool of a cordoned node too.",
-    standing=Standing.NO_EFFECT,
-    why="this release does not read the Node object, so the pool of a cordoned node is always managed",
-    built=(True,),
+    meaning="Grow and shrink the pool of a cordoned node too. Where the Node object cannot be read, that always "
+    "happens.",
 )
 MAX_PODS = Setting(
     "VPC_CNI_MAX_PODS",
     integer(1),
     default="",
-    unset="ENIs x (addresses - 1) + 2 of the instance type",
+    unset="what the Node says; until then ENIs x (addresses - 1) + 2 of the instance type",
     since="0.1.0",
     meaning="How many pods kubelet may run here; the pool never holds more addresses than that.",
 )
@@ -137,6 +135,7 @@ class PoolSettings:
     max_eni: int | None
     max_pods: int | None
     cooldown_seconds: int
+    manage_unschedulable: bool
     manage_untagged_eni: bool
     provisioning: bool
     reconcile_seconds: int
@@ -154,6 +153,7 @@ def read_pool(environment: EnvironmentReader) -> PoolSettings:
         max_eni=max_eni if max_eni >= 1 else None,
         max_pods=environment.read_optional(MAX_PODS),
         cooldown_seconds=environment.read(IP_COOLDOWN_PERIOD),
+        manage_unschedulable=environment.read(AWS_MANAGE_ENIS_NON_SCHEDULABLE),
         manage_untagged_eni=environment.read(MANAGE_UNTAGGED_ENI),
         provisioning=not environment.read(DISABLE_NETWORK_RESOURCE_PROVISIONING),
         reconcile_seconds=environment.read(RECONCILE_SECONDS),

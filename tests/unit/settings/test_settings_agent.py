@@ -135,7 +135,6 @@ def test_without_ipv4_the_error_explains_the_default(text: str | None) -> None:
         "ENABLE_POD_ENI",
         "ENABLE_MULTI_NIC",
         "ENABLE_V6_EGRESS",
-        "ANNOTATE_POD_IP",
         "ENABLE_IMDS_ONLY_MODE",
     ],
 )
@@ -158,10 +157,8 @@ def test_the_manifest_of_the_reference_is_accepted_without_a_word() -> None:
 
 
 NOTICED = [
-    ("CLUSTER_ENDPOINT", "https://api.example.test"),
     ("ENI_CONFIG_LABEL_DEF", "topology.kubernetes.io/zone"),
     ("ENABLE_SUBNET_DISCOVERY", "true"),
-    ("AWS_MANAGE_ENIS_NON_SCHEDULABLE", "false"),
     ("WARM_PREFIX_TARGET", "4"),
     ("ENABLE_V4_EGRESS", "false"),
     ("ENABLE_NFTABLES", "true"),

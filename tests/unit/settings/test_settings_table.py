@@ -11,6 +11,7 @@ from vpc_cni.settings import (
     SETTINGS,
     CloudSettings,
     HostSettings,
+    KubernetesSettings,
     NetworkSettings,
     PoolSettings,
     Setting,
@@ -125,13 +126,13 @@ READ_ELSEWHERE = {"ec2_endpoint"}
 
 def test_every_setting_of_the_agent_is_acted_upon() -> None:
     """A value that nobody looks at would be a setting that is silently ignored."""
-    sources = (ROOT / "src" / "vpc_cni" / "agent").glob("*.py")
+    sources = (ROOT / "src" / "vpc_cni" / "agent").rglob("*.py")
     attributes = {
         node.attr
         for path in sources
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute)
     }
-    parts = (PoolSettings, NetworkSettings, CloudSettings, HostSettings)
+    parts = (PoolSettings, NetworkSettings, CloudSettings, HostSettings, KubernetesSettings)
     names = {field.name for part in parts for field in dataclasses.fields(part)}
     assert names - attributes - READ_ELSEWHERE == set()

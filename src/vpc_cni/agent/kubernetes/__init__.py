@@ -2,6 +2,7 @@
 
 from vpc_cni.agent.kubernetes.annotator import ANNOTATION, PodAddress
 from vpc_cni.agent.kubernetes.cluster import ClusterOptions, ClusterSide
+from vpc_cni.agent.kubernetes.joining import join_cluster
 from vpc_cni.agent.kubernetes.own_node import NodeView
 
-__all__ = ["ANNOTATION", "ClusterOptions", "ClusterSide", "NodeView", "PodAddress"]
+__all__ = ["ANNOTATION", "ClusterOptions", "ClusterSide", "NodeView", "PodAddress", "join_cluster"]
