@@ -57,7 +57,7 @@ def namespaces(processes: set[int]) -> set[int]:
             found.add(Path(f"/proc/{pid}/ns/net").stat().st_ino)
         except OSError:
             continue
-    return found - {Path("/proc/1/ns/net").stat().st_ino}
+    return found - {Path("/proc/self/ns/net").stat().st_ino}
 
 
 def namespaces_in_use() -> set[int]:
