@@ -13,7 +13,7 @@ from vpc_cni.errors import (
 from vpc_cni.kube.objects import Status
 from vpc_cni.kube.resources import ApiRequest
 
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, GONE, TOO_MANY = 401, 403, 404, 409, 410, 429
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, GONE, INVALID, TOO_MANY = 401, 403, 404, 409, 410, 422, 429
 _SERVER_ERRORS = 500
 _SHOWN_BYTES = 300
 # A server that asks for more than this is not believed: nobody would notice that it is back.
@@ -43,6 +43,8 @@ def error_of(request: ApiRequest, status: int, body: bytes, retry_after: str = "
 def error_of_status(request: ApiRequest, status: int, answer: Status, retry_after: float = 0.0) -> KubernetesError:
     """Return the error for a Status object; ``status`` is the HTTP status, or the code of a failed watch."""
     kind = _CLASSES.get(status, KubernetesError)
+    if status == INVALID and _is_about_uid(answer):
+        kind = KubernetesConflictError
     return kind(
         f"{request}: {status} {answer.message or answer.reason or 'without a reason'}",
         status=status,
@@ -51,6 +53,12 @@ def error_of_status(request: ApiRequest, status: int, answer: Status, retry_afte
         hint=_hint(request, status),
         retryable=None if kind is not KubernetesError else status >= _SERVER_ERRORS,
     )
+
+
+def _is_about_uid(answer: Status) -> bool:
+    """Whether a patch named another uid than the object has: API servers see an immutable field changed."""
+    causes = answer.details.causes if answer.details is not None else None
+    return any(cause.field == "metadata.uid" for cause in causes or ())
 
 
 def _hint(request: ApiRequest, status: int) -> str:

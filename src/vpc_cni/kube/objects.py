@@ -84,10 +84,17 @@ class Pod(msgspec.Struct, frozen=True):
     status: PodStatus = PodStatus()
 
 
+class StatusCause(msgspec.Struct, frozen=True):
+    """Which field of a request was refused."""
+
+    field: str = ""
+
+
 class StatusDetails(msgspec.Struct, frozen=True, rename="camel"):
     """More about a refusal."""
 
     retry_after_seconds: int | None = None
+    causes: tuple[StatusCause, ...] | None = None
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -177,7 +177,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         uid = patch.get("metadata", {}).get("uid")
         if uid and uid != document["metadata"].get("uid"):
-            self.refuse(409, "Conflict", "the UID in the precondition does not match")
+            cause = {"reason": "FieldValueInvalid", "field": "metadata.uid", "message": "field is immutable"}
+            self.answer(422, {"reason": "Invalid", "code": 422, "details": {"causes": [cause]}})
             return
         merged = _merge(document, patch)
         self.server.put(plural, merged, namespace=namespace)
