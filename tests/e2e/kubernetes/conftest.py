@@ -4,7 +4,9 @@ The tests are left out unless asked for: ``-m kubernetes``, or `make e2e`. Witho
 with the reason; ``VPC_CNI_PREPARE_KUBERNETES=1`` builds them first.
 """
 
+import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from vpc_cni.lab.kubernetes.tooling import prepare, require_binaries
 PREPARE_VARIABLE = "VPC_CNI_PREPARE_KUBERNETES"
 
 
+FIGURES = Path(__file__).parents[3] / "build" / "e2e.json"
 _HERE = Path(__file__).parent
 
 
@@ -48,10 +51,23 @@ def kubernetes_programs() -> None:
         pytest.skip(f"{err} (or set {PREPARE_VARIABLE}=1)")
 
 
+@pytest.fixture(scope="session")
+def figures() -> Iterator[dict[str, float]]:
+    """Return where tests note what they have measured, in seconds or counts; `build/e2e.json` has it at the end."""
+    noted: dict[str, float] = {}
+    yield noted
+    FIGURES.parent.mkdir(exist_ok=True)
+    FIGURES.write_text(json.dumps({name: round(value, 2) for name, value in sorted(noted.items())}, indent=1) + "\n")
+
+
 @pytest.fixture(scope="module")
-def cluster_lab(kubernetes_programs: None) -> Iterator[Lab]:
+def cluster_lab(kubernetes_programs: None, figures: dict[str, float]) -> Iterator[Lab]:
     """Return a lab whose nodes take 29 pods each."""
-    with Lab(
-        name=f"k8s-{os.getpid()}", nodes=2, instance_type="m5.large", env={"IP_COOLDOWN_PERIOD": "1"}, kubernetes=True
-    ) as lab:
+    name = f"k8s-{os.getpid()}"
+    lab = Lab(name=name, nodes=2, instance_type="m5.large", env={"IP_COOLDOWN_PERIOD": "1"}, kubernetes=True)
+    started = time.monotonic()
+    with lab:
+        figures["lab_ready_seconds"] = time.monotonic() - started
         yield lab
+        ending = time.monotonic()
+    figures["lab_down_seconds"] = time.monotonic() - ending

@@ -20,11 +20,13 @@ from vpc_cni.lab.kubernetes.images.archive import Image, encode_archive
 PODS = 40
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> float:
+    """Wait for a condition; return the seconds that it took."""
+    started = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds:g} s"
+        assert time.monotonic() - started < seconds, f"{what} did not happen within {seconds:g} s"
         time.sleep(0.1)
+    return time.monotonic() - started
 
 
 def kubectl(lab: Lab, *arguments: str, document: dict[str, Any] | None = None) -> str:
@@ -75,9 +77,13 @@ def test_only_the_owner_reads_the_administrators_credentials(cluster_lab: Lab) -
     assert stat.S_IMODE(cluster_lab.kubernetes.kubeconfig.stat().st_mode) == 0o600
 
 
-def test_forty_pods_of_a_deployment_run_on_addresses_that_ec2_knows(cluster_lab: Lab) -> None:
+def test_forty_pods_of_a_deployment_run_on_addresses_that_ec2_knows(
+    cluster_lab: Lab, figures: dict[str, float]
+) -> None:
     kubectl(cluster_lab, "create", "deployment", "many", f"--image={PAUSE_IMAGE}", f"--replicas={PODS}")
-    wait_until(lambda: len(running(cluster_lab, "app=many")) == PODS, f"Running of {PODS} pods")
+    figures[f"pods_{PODS}_running_seconds"] = wait_until(
+        lambda: len(running(cluster_lab, "app=many")) == PODS, f"Running of {PODS} pods"
+    )
     pods = running(cluster_lab, "app=many")
     addresses = {pod["status"]["podIP"] for pod in pods}
     assigned = {address for node in cluster_lab.nodes for eni in node.enis for address in eni.addresses}
@@ -85,11 +91,16 @@ def test_forty_pods_of_a_deployment_run_on_addresses_that_ec2_knows(cluster_lab:
     assert addresses <= assigned
     assert {pod["spec"]["nodeName"] for pod in pods} == {"node-1", "node-2"}
     kubectl(cluster_lab, "delete", "deployment", "many")
-    wait_until(lambda: not list_pods(cluster_lab, "app=many"), "the end of the pods")
+    figures[f"pods_{PODS}_deleted_seconds"] = wait_until(
+        lambda: not list_pods(cluster_lab, "app=many"), "the end of the pods"
+    )
 
 
-def test_every_packet_arrives(cluster_lab: Lab) -> None:
+def test_every_packet_arrives(cluster_lab: Lab, figures: dict[str, float]) -> None:
+    started = time.monotonic()
     report = cluster_lab.check()
+    figures["check_seconds"] = time.monotonic() - started
+    figures["check_rows_passed"] = sum(row["passed"] for row in report.rows)
     assert report.failures() == []
     assert len(report.rows) == 92
     assert {row["note"] for row in report.rows if row["title"] == "node port (Local), internet"} == {

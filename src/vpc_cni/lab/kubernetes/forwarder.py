@@ -53,14 +53,17 @@ class Forwarder:
             inner.close()  # nobody listens: the caller sees its connection end
             writer.close()
             return
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        try:
+            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        finally:
+            far_writer.close()
+            writer.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy one direction to its end; then the other side hears of that end too."""
+    """Copy one direction to its end; then the other side hears of that end, and may go on speaking."""
     with suppress(OSError):
         while data := await reader.read(CHUNK_BYTES):
             writer.write(data)
             await writer.drain()
-    with suppress(OSError):
-        writer.close()
+        writer.write_eof()
