@@ -30,8 +30,8 @@ class ApiServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, identity: KeyPair, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, identity: KeyPair, folder: Path, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         pem = folder / "server.pem"
         pem.write_bytes(identity.certificate + identity.key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
