@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,8 @@ CONTEXT = (
     "uv.lock",
 )
 PROGRAMS = ("buildah", "debootstrap")
+# Set once this program runs in a mount namespace of its own.
+OWN_MOUNTS = "VPC_CNI_IMAGE_MOUNTS"
 AGENT, INIT = "amazon-k8s-cni", "amazon-k8s-cni-init"
 
 
@@ -67,6 +70,8 @@ class Plan:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     plan = parse_arguments(arguments)
+    if os.geteuid() == 0:
+        enter_own_mounts()
     started = time.monotonic()
     os.nice(19)  # a build may take its time; what else this machine does may not wait for it
     try:
@@ -74,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan.output.parent.mkdir(parents=True, exist_ok=True)
         plan.cache.mkdir(parents=True, exist_ok=True)
         with locked(plan.cache / "lock"):
+            remove_leftovers(plan)
             build(plan)
     except ImageError as err:
         sys.stderr.write(f"image: {err}\n")
@@ -81,6 +87,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = plan.output.stat().st_size / 1e6
     say(f"{plan.output}: {size:.1f} MB, {time.monotonic() - started:.0f} s")
     return 0
+
+
+def enter_own_mounts() -> None:
+    """Start this program again in a mount namespace: whatever buildah mounts ends with it, even when it is killed."""
+    unshare = shutil.which("unshare")
+    if unshare and OWN_MOUNTS not in os.environ:
+        os.environ[OWN_MOUNTS] = "1"
+        os.execv(unshare, [unshare, "--mount", "--propagation", "private", sys.executable, *sys.argv])  # noqa: S606
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> Plan:
@@ -110,6 +124,16 @@ def check_machine(uid: int) -> None:
         raise ImageError("no .wheelhouse; run: make setup")
 
 
+def remove_leftovers(plan: Plan) -> None:
+    """Remove what a build that was killed has left; the base and its downloads stay."""
+    for pattern in ("context-*", "oci-*"):
+        for folder in plan.cache.glob(pattern):
+            shutil.rmtree(folder)
+    if (plan.cache / "storage").is_dir():
+        plan.log.write_text("")
+        buildah(plan, "rm", "--all")
+
+
 def build(plan: Plan) -> None:
     """Make the archive unless what is there came from the same files."""
     with tempfile.TemporaryDirectory(prefix="context-", dir=plan.cache) as folder:
@@ -124,6 +148,7 @@ def build(plan: Plan) -> None:
         ensure_base(plan, base)
         contents = build_images(plan, context, base)
         export(plan)
+        buildah(plan, "rmi", "--prune", "--force")  # images of earlier builds
     plan.stamp.write_text(wanted)
     sys.stdout.write(contents)
 
@@ -238,6 +263,7 @@ def ensure_base(plan: Plan, base: str) -> None:
 def build_images(plan: Plan, context: Path, base: str) -> str:
     """Build both images; return the list of contents that the build printed."""
     say("building the image")
+    open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # buildah allows 1,024; the compiler needs more
     output = buildah(
         plan,
         *(
@@ -249,6 +275,7 @@ def build_images(plan: Plan, context: Path, base: str) -> str:
             "--file",
             "deploy/image/Dockerfile",
         ),
+        f"--ulimit=nofile={open_files}:{open_files}",
         *("--build-arg", f"PYTHON_IMAGE=localhost/{base}", "--build-arg", "PIP_NO_INDEX=1"),
         *("--build-arg", "PIP_FIND_LINKS=/src/wheels", "--tag", f"localhost/{AGENT}", str(context)),
         capture=True,

@@ -259,7 +259,8 @@ def add_package_records(image: Image) -> dict[str, str]:
         (records / name).write_text(record)
         versions[name] = re.search(r"^Version: (.*)$", record, re.M)[1]  # type: ignore[index] # every record has one
         folder = Path("/usr/share/doc", name)
-        image.add(folder / "copyright")
+        if (folder / "copyright").exists():
+            image.add(folder / "copyright")
         if folder.is_symlink():  # to the folder of another package from the same source
             (image.root / "usr/share/doc" / name).symlink_to(os.readlink(folder))
     return versions

@@ -48,11 +48,12 @@ def read_archive(archive: Path, folder: Path) -> list[Image]:
 
 @dataclass(frozen=True)
 class Container:
-    """How a container runs; each ``run`` is one of its own, with a network namespace of its own.
+    """How a container runs; each ``run`` is one of its own.
 
     Args:
         mounts: folders of this machine by their path in the container, writable.
         capabilities: as in ``CAP_NET_ADMIN``; none by default.
+        netns_path: the network namespace; empty for one of its own.
     """
 
     image: Image
@@ -60,6 +61,7 @@ class Container:
     mounts: Mapping[str, Path]
     environ: Mapping[str, str]
     capabilities: Sequence[str] = ()
+    netns_path: str = ""
 
     def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """Run a command, by default the entry point, to its end."""
@@ -104,6 +106,7 @@ class Container:
     def _spec(self, command: Sequence[str]) -> dict[str, Any]:
         config = self.image.config
         environ = [*config["Env"], *(f"{name}={value}" for name, value in self.environ.items())]
+        network = {"type": "network", **({"path": self.netns_path} if self.netns_path else {})}
         sets = ("bounding", "effective", "permitted")
         binds = [
             {"destination": target, "type": "bind", "source": str(source), "options": ["bind", "rw"]}
@@ -122,7 +125,7 @@ class Container:
             "root": {"path": str(self.image.root), "readonly": True},
             "mounts": [*_MOUNTS, *binds],
             "linux": {
-                "namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount")],
+                "namespaces": [*({"type": kind} for kind in ("pid", "ipc", "uts", "mount")), network],
                 "readonlyPaths": _READ_ONLY,
             },
         }

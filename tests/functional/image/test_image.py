@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 from image_container import Container, Image, read_archive
-from live_node import wait_until
+from live_node import LiveNode, wait_until
+
+from vpc_cni.lab.client import Lab
+from vpc_cni.lab.nodes.environment import AgentSurroundings, agent_environment
+from vpc_cni.lab.paths import NodePaths
 
 ROOT = Path(__file__).resolve().parents[3]
 ARCHIVE = ROOT / "build" / "image" / "vpc-cni.tar"
@@ -198,3 +202,36 @@ with RouteSocket.open() as socket:
 def test_errors_show_our_own_source_lines(agent: Container) -> None:
     done = python(agent, "from vpc_cni.settings import load_install_settings as load; load({'HOST_CNI_BIN_PATH': 'x'})")
     assert "raise ConfigurationError(" in done.stderr
+
+
+def test_the_agent_of_the_image_serves_a_node_of_the_lab(images: Mapping[str, Image], tmp_path: Path) -> None:
+    """EC2, metadata, kernel, plugin: all that an agent does, with nothing but the image's files."""
+    with Lab(name=f"image-{os.getpid()}", nodes=1, agents=False) as lab, LiveNode(lab, "node-1") as node:
+        paths = NodePaths(Path(node.info.run_dir).parent)
+        folders = [paths.run_dir, paths.conf_dir, paths.log_dir]
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        around = AgentSurroundings(node.name, "image", "us-west-2", lab.status()["endpoints"]["node_api"], {})
+        environ = agent_environment(paths, around)
+        del environ["PATH"]
+        container = Container(
+            images["amazon-k8s-cni"],
+            tmp_path,
+            {str(folder): folder for folder in folders},
+            environ,
+            ["CAP_NET_ADMIN"],
+            node.info.netns_path,
+        )
+        with container.running() as name:
+            wait_until(lambda: container.execute(name, *READINESS).returncode == 0, 30, "an agent that serves")
+            pod = node.sandbox("web-0")
+            added = node.call("ADD", pod)
+            assert added.exit_code == 0, added.answer
+            assert node.call("CHECK", pod, node.config(prevResult=added.answer)).exit_code == 0
+            assert (
+                "web-0"
+                in container.execute(
+                    name, "vpc-cni", "node", "status", "--agent", f"{paths.run_dir}/introspect.sock"
+                ).stdout
+            )
+            assert node.call("DEL", pod).exit_code == 0
