@@ -54,7 +54,7 @@ class Cluster:
         self._folder = folder
         self._binaries = require_binaries()
         # Archives that every node imports, those that join later too.
-        self._images = [*ensure_images(cache_root())]
+        self._images: list[Path] = []
         self._forwarder: Forwarder | None = None
         self._plane: ControlPlane | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -69,6 +69,7 @@ class Cluster:
         async def open_socket() -> socket.socket:
             return await self._folder.open_socket(netns, socket.AF_INET, socket.SOCK_STREAM)
 
+        self._images = await asyncio.to_thread(ensure_images, cache_root(), progress)
         self._forwarder = Forwarder(open_socket, address, API_PORT)
         port = await self._forwarder.start()
         backend = ProxyBackend(self._options.proxy_backend)
@@ -113,7 +114,9 @@ class Cluster:
         return self._folder.get(self.node(name).facts.instance_id)
 
     async def wait_ready(self, progress: Progress) -> None:
-        """Wait until every node is Ready and pods may be created; without agents, until every node has registered.
+        """Wait until every node that is on is Ready and pods may be created.
+
+        Without agents nodes cannot be Ready: it is enough that they have registered.
 
         Raises:
             HostError: something ended, or it took too long.
@@ -125,7 +128,7 @@ class Cluster:
             await wait_until(condition, f"all nodes being {what}", NODES_SECONDS, self.require_running)
         except HostError as err:
             raise HostError(f"{err.message}; {await self._say_why()}", hint=f"see {self._lab_paths.root}") from err
-        progress(f"{len(self.nodes)} nodes are {what}; export KUBECONFIG={self.paths.kubeconfig}")
+        progress(f"{len(self._nodes_on())} nodes are {what}; export KUBECONFIG={self.paths.kubeconfig}")
 
     async def load_images(self, archives: Sequence[Path], progress: Progress) -> None:
         """Import archives of images on every node, and on those that join later.
@@ -194,8 +197,11 @@ class Cluster:
         except HostError:
             return set()
 
+    def _nodes_on(self) -> list[str]:
+        return [name for name, node in self.nodes.items() if node.is_on]
+
     async def _is_registered(self) -> bool:
-        return all([await self.api.find(f"/api/v1/nodes/{name}") is not None for name in self.nodes])
+        return all([await self.api.find(f"/api/v1/nodes/{name}") is not None for name in self._nodes_on()])
 
     async def _say_why(self) -> str:
         """Return what the nodes themselves say about not being Ready."""
@@ -207,7 +213,7 @@ class Cluster:
         return "; ".join(f"{name}: {said.get(name, 'has not registered')}" for name in self.nodes)
 
     async def _is_ready(self) -> bool:
-        if not set(self.nodes) <= await self.ready_nodes():
+        if not set(self._nodes_on()) <= await self.ready_nodes():
             return False
         return await self.api.find("/api/v1/namespaces/default/serviceaccounts/default") is not None
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import select
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from vpc_cni.lab.kubernetes.tooling.programs import SEARCH_PATH, require_program
 from vpc_cni.lab.paths import LabPaths, NodePaths
 
 STATE_OPTIONS = "mode=0755"
-PROGRAMS = ("containerd", "kubelet", "kube-proxy")
+STOP_SECONDS = 10.0
 
 
 class KubernetesNode:
@@ -41,6 +42,7 @@ class KubernetesNode:
         binaries: Binaries,
     ) -> None:
         self.facts = facts
+        self.is_on = False
         self._shape = shape
         self._lab_paths = lab_paths
         self._node_paths = lab_paths.node(facts.name)
@@ -81,10 +83,17 @@ class KubernetesNode:
     async def start(self) -> None:
         """Switch the node on; returns when its process 1 has been started."""
         await self._program.start()
+        self.is_on = True
 
     async def stop(self) -> None:
-        """Switch the node off like a power cut; its state stays."""
+        """Switch the node off like a power cut; its state stays. Returns when all its processes are gone."""
+        self.is_on = False
+        ended = self._watch_init()
         await self._program.kill()
+        if ended is not None:
+            # Process 1 of a namespace ends after all others in it.
+            await asyncio.to_thread(select.select, [ended], [], [], STOP_SECONDS)
+            os.close(ended)
 
     async def discard(self) -> None:
         """Switch the node off for good."""
@@ -111,7 +120,16 @@ class KubernetesNode:
 
     def require_running(self) -> None:
         """Raises HostError when the node has ended by itself."""
-        self._program.require_running()
+        if self.is_on:
+            self._program.require_running()
+
+    def _watch_init(self) -> int | None:
+        """Return a descriptor that becomes readable when process 1 has ended; None when it is gone."""
+        pid = self.init_pid
+        try:
+            return os.pidfd_open(pid) if pid is not None else None
+        except ProcessLookupError:
+            return None
 
     def root(self) -> Path | None:
         """Return a path by which this machine sees the node's files; None when it is off."""

@@ -37,7 +37,7 @@ class ClusterOperations:
         node = self._cluster.node(str(args.get("node")))
         if not args.get("on", True):
             await node.stop()
-        elif node.init_pid is None:
+        elif not node.is_on:
             await node.start()
         return None
 

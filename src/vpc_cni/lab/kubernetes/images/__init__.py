@@ -7,6 +7,7 @@ import hashlib
 import platform
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from vpc_cni.errors import HostError
@@ -23,8 +24,10 @@ SHELL = Path("/bin/busybox")  # Debian's busybox or busybox-static; only the sta
 APPLETS = ("sh", "cat", "ip", "ls", "nc", "ping", "sleep", "wget")
 
 
-def ensure_images(cache: Path) -> list[Path]:
+def ensure_images(cache: Path, progress: Callable[[str], None]) -> list[Path]:
     """Return the archives of both images, made now or earlier.
+
+    A compiler that has never been used on this machine takes half a minute, which is said.
 
     Raises:
         HostError: there is no C compiler, or the cache cannot be written.
@@ -36,6 +39,7 @@ def ensure_images(cache: Path) -> list[Path]:
     folder = cache / f"images-{_stamp(compiler)[:16]}"
     archives = {name: folder / f"{name}.tar" for name in PROGRAMS}
     if not all(path.is_file() for path in archives.values()):
+        progress(f"compiling the images {PAUSE_IMAGE} and {ECHO_IMAGE}")
         folder.mkdir(parents=True, exist_ok=True)
         for name, path in archives.items():
             staged = path.with_suffix(".tmp")

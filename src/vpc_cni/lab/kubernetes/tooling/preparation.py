@@ -51,7 +51,7 @@ def prepare(progress: Progress, environment: Mapping[str, str] | None = None) ->
         found = find_binaries(given)
         programs = CLUSTER_PROGRAMS if found else {**CLUSTER_PROGRAMS, **BUILD_PROGRAMS}
         _install_missing(programs, cache / "apt.log", progress)
-        ensure_images(cache)
+        ensure_images(cache, progress)
         return found or _build_into(cache, progress, lock)
 
 
