@@ -1,6 +1,8 @@
 """``vpc-cni lab kubernetes``: the programs of a cluster, and what one does to a running one. Parse, call, print."""
 
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +23,8 @@ Program = Annotated[str, typer.Argument(help="etcd, kube-apiserver, kube-control
 @app.command()
 def prepare() -> None:
     """Find, install or build what `lab up --kubernetes` needs; the first build takes some 10 minutes."""
+    # Otherwise the compiler would go on alone.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     with progress_printer() as progress:
         binaries = tooling.prepare(progress)
     say(f"Kubernetes is in {binaries.folder}. Next: vpc-cni lab up --kubernetes")
