@@ -10,15 +10,12 @@ nftables stay: pods do not notice.
 import asyncio
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import logging
-import os
 import random
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
 import vpc_cni
@@ -43,17 +40,18 @@ from vpc_cni.agent.pods import PodNetworks, PodOptions
 from vpc_cni.agent.provision import NodeFacts, Provisioner
 from vpc_cni.agent.reconciler import Reconciler
 from vpc_cni.agent.restore import Restorer
+from vpc_cni.agent.run_folder import lock_run_folder
 from vpc_cni.agent.server import PluginServer
-from vpc_cni.agent.spool import SpoolWatch, take_recorded
+from vpc_cni.agent.spool import SpoolWatch
+from vpc_cni.agent.spool_replay import SpoolReplay
 from vpc_cni.agent.steps import Step, crash_at
 from vpc_cni.agent.unfinished import UnfinishedSteps
 from vpc_cni.agent.waiting import WaitingLane
 from vpc_cni.ec2 import Ec2Client, InstanceIdentity, MetadataClient, Timing, connect_ec2, connect_metadata
-from vpc_cni.errors import CallerError, CloudError, ConfigurationError, HostError, KernelError, VpcCniError
+from vpc_cni.errors import CloudError, KernelError, VpcCniError
 from vpc_cni.ipam import Conditions, EniState, Pool, Targets
 from vpc_cni.ipam.journal import JournalRead
 from vpc_cni.model import Eni
-from vpc_cni.rpc.cni import parse_request
 from vpc_cni.rpc.marker import MAX_WAIT_SECONDS, remove_marker, write_marker
 from vpc_cni.rpc.spool import SPOOL_DIRECTORY
 from vpc_cni.settings import AgentSettings
@@ -64,7 +62,6 @@ _log = logging.getLogger(__name__)
 _EC2_THREADS = 6
 _STOP_GRACE_SECONDS = 2.0
 _IDENTITY_RETRY_SECONDS = 1.0
-_REPLAY_RETRY_SECONDS = 1.0
 # After a failed growth an ADD waits as long as a DEL of now would need to yield an address, and a little more.
 _PATIENCE_MARGIN_SECONDS = 10.0
 
@@ -147,7 +144,7 @@ class Agent:
         """Bring the agent to the point where it serves pods."""
         for notice in self._settings.notices:
             _log.warning("%s", notice)
-        self._lock_fd = _lock(self._settings.host.run_dir)
+        self._lock_fd = lock_run_folder(self._settings.host.run_dir)
         self._background.spawn(self._background.beat(self._health), "heartbeat")
         for face in self._pages.open(LoopBridge(self._loop)):
             face.start()
@@ -389,8 +386,9 @@ class Agent:
         """Replay what was missed, listen, and only then let the runtime know."""
         host = self._settings.host
         directory = host.run_dir / SPOOL_DIRECTORY
-        spool = SpoolWatch(directory, lambda: self._replay(pods, directory))
-        self._replay(pods, directory)
+        replay = SpoolReplay(directory, pods.delete_recorded, self._errors, self._reach)
+        spool = SpoolWatch(directory, replay.run)
+        replay.run()
         server = PluginServer(
             host.socket_path,
             pods.handle,
@@ -401,33 +399,12 @@ class Agent:
         server.listen()
         self._serving = Serving(pods, grower, server, spool)
         remove_marker(host.run_dir)
-        write_conflist(host.conflist_dir, render_conflist(_conflist_options(self._settings)))
+        write_conflist(host.conflist_dir, render_conflist(ConflistOptions.of(self._settings)))
         self._health.phase = ""
 
     def _refused(self, error: Exception) -> None:
         self._metrics.errors.labels("refusedRequest").inc()
         _log.warning("request refused: %s", error)
-
-    def _replay(self, pods: PodNetworks, directory: Path) -> None:
-        """Perform the DELs that plugins recorded while no agent answered."""
-        for recorded in take_recorded(directory):
-            self._reach(Step.SPOOL_TAKEN)
-            if recorded.request is None:
-                _log.error("recorded DEL %s cannot be read and is dropped: %s", recorded.path, recorded.problem)
-            else:
-                try:
-                    key = parse_request(recorded.request).key
-                    pods.delete_recorded(key, (recorded.request.released_at_ms or 0) / 1000)
-                except (CallerError, ConfigurationError) as err:
-                    self._errors.add("replay spool", err)
-                    _log.error("recorded DEL %s is no request and is dropped: %s", recorded.path, err)
-                except VpcCniError as err:
-                    self._errors.add("replay spool", err)
-                    _log.warning("recorded DEL %s is kept and tried again: %s", recorded.path, err)
-                    self._loop.call_later(_REPLAY_RETRY_SECONDS, self._replay, pods, directory)
-                    return
-            self._reach(Step.SPOOL_REPLAYED)
-            recorded.remove()
 
     def _start_background(
         self,
@@ -547,39 +524,3 @@ def _logged(what: str) -> Iterator[None]:
         yield
     except (OSError, VpcCniError) as err:
         _log.error("while stopping: cannot %s: %s", what, err)
-
-
-def _lock(run_dir: Path) -> int:
-    """Make sure that this is the only agent with this folder; return the descriptor that holds the lock.
-
-    Raises:
-        HostError: another one runs, or the folder cannot be used.
-    """
-    try:
-        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        run_dir.chmod(0o700)
-        fd = os.open(run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as err:
-        raise HostError(f"cannot use {run_dir}: {err.strerror}", hint="make it a writable folder of root") from err
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        raise HostError(
-            f"another agent uses {run_dir}", hint="only one agent may run on a node; stop the other one"
-        ) from None
-    return fd
-
-
-def _conflist_options(settings: AgentSettings) -> ConflistOptions:
-    host, network = settings.host, settings.network
-    return ConflistOptions(
-        veth_prefix=network.veth_prefix,
-        pod_mtu_bytes=network.pod_mtu_bytes,
-        socket_path=host.agent_socket_on_host,
-        plugin_log_file=host.plugin_log_file,
-        plugin_log_level=host.plugin_log_level,
-        bandwidth=host.bandwidth_plugin,
-        disable_pod_v6=host.disable_pod_v6,
-        pod_sg_enforcing_mode=host.pod_sg_enforcing_mode,
-    )

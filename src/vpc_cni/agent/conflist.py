@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vpc_cni.errors import HostError
+from vpc_cni.settings import AgentSettings
 
 CONFLIST_NAME = "10-aws.conflist"
 NETWORK_NAME = "aws-cni"
@@ -29,6 +30,20 @@ class ConflistOptions:
     bandwidth: bool = False
     disable_pod_v6: bool = False
     pod_sg_enforcing_mode: str = "strict"
+
+    @classmethod
+    def of(cls, settings: AgentSettings) -> "ConflistOptions":
+        host, network = settings.host, settings.network
+        return cls(
+            veth_prefix=network.veth_prefix,
+            pod_mtu_bytes=network.pod_mtu_bytes,
+            socket_path=host.agent_socket_on_host,
+            plugin_log_file=host.plugin_log_file,
+            plugin_log_level=host.plugin_log_level,
+            bandwidth=host.bandwidth_plugin,
+            disable_pod_v6=host.disable_pod_v6,
+            pod_sg_enforcing_mode=host.pod_sg_enforcing_mode,
+        )
 
 
 def render_conflist(options: ConflistOptions) -> str:
