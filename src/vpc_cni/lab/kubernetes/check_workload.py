@@ -16,7 +16,9 @@ from vpc_cni.netlink.netns import Netns
 
 CORE = "/api/v1/namespaces"
 APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
-PODS_SECONDS = 30.0
+SETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/replicasets"
+# Addresses of a check just before are cooling for half a minute: a small node may have no others.
+PODS_SECONDS = 60.0
 PROXY_SECONDS = 15.0
 REMOVE_SECONDS = 60.0
 
@@ -95,9 +97,20 @@ class CheckWorkload:
         return services
 
     async def remove(self) -> None:
-        """Delete everything and wait until it is gone."""
+        """Delete everything; returns when pods and Services are gone. The empty namespace goes some 5 s later."""
         self._close_namespaces()
-        await self._remove_namespace()
+        # First, so that nothing is made anew; its controller would wait 5 s before it does the rest.
+        await self._api.delete(f"{CORE}/{NAMESPACE}")
+        for collection in (APPS, SETS, f"{CORE}/{NAMESPACE}/pods"):
+            await self._api.delete(collection)
+        services = (await self._api.get(f"{CORE}/{NAMESPACE}/services"))["items"]
+        for service in services:
+            await self._api.delete(f"{CORE}/{NAMESPACE}/services/{service['metadata']['name']}")
+
+        async def gone() -> bool:
+            return not (await self._api.get(f"{CORE}/{NAMESPACE}/pods"))["items"]
+
+        await wait_until(gone, "the end of the check's pods", REMOVE_SECONDS, self._cluster.require_running)
 
     async def _wait_for_proxy(self, node: str, services: Sequence[ServiceView]) -> None:
         wanted = check_objects.endpoints(services)
