@@ -9,7 +9,7 @@ BIN := .venv/bin
 export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/build/zig-cache
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install all that development and tests need
 	@tools/setup.sh test

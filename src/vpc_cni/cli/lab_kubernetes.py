@@ -10,7 +10,6 @@ import typer
 
 from vpc_cni.cli.lab_output import progress_printer, say
 from vpc_cni.lab import Lab, LabOptions
-from vpc_cni.lab.kubernetes import tooling
 
 app = typer.Typer(help="A real Kubernetes in the lab.", no_args_is_help=True)
 
@@ -25,8 +24,11 @@ def prepare() -> None:
     """Find, install or build what `lab up --kubernetes` needs; the first build takes some 10 minutes."""
     # Otherwise the compiler would go on alone.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    # The parts of a build are needed here alone.
+    from vpc_cni.lab.kubernetes.tooling.preparation import prepare as prepare_programs  # noqa: PLC0415
+
     with progress_printer() as progress:
-        binaries = tooling.prepare(progress)
+        binaries = prepare_programs(progress)
     say(f"Kubernetes is in {binaries.folder}. Next: vpc-cni lab up --kubernetes")
 
 

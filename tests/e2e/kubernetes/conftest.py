@@ -15,7 +15,8 @@ import pytest
 from vpc_cni.errors import HostError
 from vpc_cni.lab import Lab
 from vpc_cni.lab.kubernetes.cluster import require_host
-from vpc_cni.lab.kubernetes.tooling import prepare, require_binaries
+from vpc_cni.lab.kubernetes.tooling.finder import require_binaries
+from vpc_cni.lab.kubernetes.tooling.preparation import prepare
 
 PREPARE_VARIABLE = "VPC_CNI_PREPARE_KUBERNETES"
 
