@@ -4,7 +4,7 @@ Names, labels, ports, probes and variables are the reference's for both image se
 the containers of the set need (``privileges``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ PROBE_TIMEOUT_SECONDS = 10
 DEFAULT_RESOURCES: Manifest = {"requests": {"cpu": "25m"}}
 DEFAULT_TOLERATIONS: tuple[Manifest, ...] = ({"operator": "Exists"},)
 _PROBE_COMMAND = ("/app/grpc-health-probe", "-addr=:50051", "-connect-timeout=5s", "-rpc-timeout=5s")
+# Ours tells an agent that waits, for which a restart is no help, from one that hangs.
+_LIVENESS_COMMAND = {ImageSet.OWN: (*_PROBE_COMMAND, "-service=liveness"), ImageSet.AWS: _PROBE_COMMAND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,8 @@ def _agent(images: Images, environment: Environment, configuration: Configuratio
         "name": NAME,
         "image": str(images.agent),
         "ports": [{"containerPort": METRICS_PORT, "name": "metrics"}],
-        "livenessProbe": _probe(60, configuration.liveness_timeout_seconds),
-        "readinessProbe": _probe(1, configuration.readiness_timeout_seconds),
+        "livenessProbe": _probe(_LIVENESS_COMMAND[images.image_set], 60, configuration.liveness_timeout_seconds),
+        "readinessProbe": _probe(_PROBE_COMMAND, 1, configuration.readiness_timeout_seconds),
         "env": [*_literal(environment.agent), *_downward(environment.downward)],
         "resources": dict(DEFAULT_RESOURCES if configuration.resources is None else configuration.resources),
         "securityContext": agent_security_context(images.image_set),
@@ -154,9 +156,9 @@ def _volumes(images: Images) -> list[_Volume]:
     return [*([] if images.policy_agent is None else [_BPF]), _PLUGINS, _CONFLIST, _LOGS, _RUN, _XTABLES]
 
 
-def _probe(initial_delay_seconds: int, timeout_seconds: int | None) -> Manifest:
+def _probe(command: Sequence[str], initial_delay_seconds: int, timeout_seconds: int | None) -> Manifest:
     return {
-        "exec": {"command": list(_PROBE_COMMAND)},
+        "exec": {"command": list(command)},
         "initialDelaySeconds": initial_delay_seconds,
         "timeoutSeconds": PROBE_TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds,
     }

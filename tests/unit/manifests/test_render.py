@@ -107,7 +107,8 @@ def test_the_pod_is_the_references(image_set: ImageSet) -> None:
 def test_port_probes_and_request_are_the_references(image_set: ImageSet) -> None:
     agent = container(rendered(image_set))
     assert agent["ports"] == [{"containerPort": 61678, "name": "metrics"}]
-    assert agent["livenessProbe"] == {"exec": {"command": PROBE}, "initialDelaySeconds": 60, "timeoutSeconds": 10}
+    liveness = [*PROBE, "-service=liveness"] if image_set is OWN else PROBE
+    assert agent["livenessProbe"] == {"exec": {"command": liveness}, "initialDelaySeconds": 60, "timeoutSeconds": 10}
     assert agent["readinessProbe"] == {"exec": {"command": PROBE}, "initialDelaySeconds": 1, "timeoutSeconds": 10}
     assert agent["resources"] == {"requests": {"cpu": "25m"}}
 
