@@ -4,6 +4,7 @@ With a Kubernetes the pods are those of Deployments, and node ports those of Ser
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -67,7 +68,10 @@ async def check_cluster(world: World, cluster: Cluster, progress: Callable[[str]
         async def open_socket(name: str, family: int, kind: int, protocol: int = 0) -> socket.socket:
             if name not in addresses:
                 return await world.folder.open_socket(name, family, kind, protocol)
-            opened = workload.namespaces[addresses[name]].socket(family, kind, protocol)
+            netns = workload.namespaces.get(addresses[name])
+            if netns is None:
+                raise FileNotFoundError(errno.ENOENT, f"{name} has no network any more")
+            opened = netns.socket(family, kind, protocol)
             opened.setblocking(False)
             return opened
 

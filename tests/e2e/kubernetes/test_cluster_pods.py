@@ -208,6 +208,17 @@ def test_a_program_runs_inside_a_nodes_namespaces(cluster_lab: Lab) -> None:
     assert "kube-apiserver" not in processes
 
 
+def test_a_program_of_a_node_that_dies_is_started_again(cluster_lab: Lab) -> None:
+    before = cluster_lab.kubernetes.run("node-1", ["pidof", "kubelet"]).stdout
+    cluster_lab.kubernetes.run("node-1", ["kill", "-9", before.strip()])
+    wait_until(
+        lambda: cluster_lab.kubernetes.run("node-1", ["pidof", "kubelet"]).stdout not in ("", before), "a new kubelet"
+    )
+    kubectl(cluster_lab, "apply", "-f=-", document=pod_document("later", PAUSE_IMAGE, nodeName="node-1"))
+    wait_until(lambda: running(cluster_lab, "app=later"), "a pod by the new kubelet")
+    kubectl(cluster_lab, "delete", "pod", "later")
+
+
 def test_a_node_joins_and_its_termination_removes_it(cluster_lab: Lab) -> None:
     node = cluster_lab.add_node()
     assert node_is_ready(cluster_lab, node.name)
