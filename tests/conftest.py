@@ -14,6 +14,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no counterexample: properties say what is true, not how fast.
+settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("calm")
 
 _ROOT_FOLDERS = ("functional", "e2e")
 _TESTS = Path(__file__).parent
