@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
 
 from vpc_cni.errors import KernelError
 from vpc_cni.model import SandboxKey
@@ -43,6 +44,8 @@ from vpc_cni.netlink.wiring import (
 __all__ = ["PodPlane", "PodWiring", "WiredPod"]
 
 _ATTEMPTS = 4
+# Absent where IPv6 is not built in, not loaded, or switched off at boot.
+_KERNEL_IPV6 = Path("/proc/sys/net/ipv6")
 # A taken name, or before kernel 6.6 a taken index, is EEXIST; a taken index is EBUSY since.
 _TAKEN = frozenset((errno.EEXIST, errno.EBUSY))
 
@@ -63,15 +66,23 @@ class PodPlane:
         reaper: takes the links that shall go.
         ifindexes: unused interface indexes, see ``identity.ifindex_source``.
         desired: kept in step with what is wired, for drift repair.
+        ipv6: whether the kernel has IPv6; None looks.
     """
 
     def __init__(
-        self, host: RouteSocket, reaper: Reaper, ifindexes: Iterator[int], desired: DesiredState | None = None
+        self,
+        host: RouteSocket,
+        reaper: Reaper,
+        ifindexes: Iterator[int],
+        desired: DesiredState | None = None,
+        *,
+        ipv6: bool | None = None,
     ) -> None:
         self._host = host
         self._reaper = reaper
         self._ifindexes = ifindexes
         self._desired = desired if desired is not None else DesiredState()
+        self._ipv6 = _KERNEL_IPV6.exists() if ipv6 is None else ipv6
 
     def wire(
         self,
@@ -138,7 +149,7 @@ class PodPlane:
                 problem = err
             existing = self._reusable_pair(wiring, pod)
             if existing is not None:
-                self._host.execute(host_batch(wiring, existing.ifindex, existing.container_mac))
+                self._host.execute(host_batch(wiring, existing.ifindex, existing.container_mac, ipv6=False))
                 return existing
             if not self._clear_names(wiring, pod):
                 indexes = _Indexes(0, 0)  # no name was taken, so an index was
@@ -162,7 +173,7 @@ class PodPlane:
         )
         if not indexes.host:
             return self._create_pair_slowly(wiring, pod, create)
-        completion = host_batch(wiring, indexes.host, wiring.container_mac)
+        completion = host_batch(wiring, indexes.host, wiring.container_mac, ipv6=self._ipv6)
         self._host.execute([create, *remove_source_rule(wiring.network), *completion])
         return WiredPod(indexes.host, indexes.container, wiring.host_mac, wiring.container_mac)
 
@@ -173,7 +184,7 @@ class PodPlane:
         container_end = pod.find_link(name=wiring.container_ifname)
         if host_end is None or container_end is None:
             raise KernelError(f"the new pair {wiring.host_ifname} vanished at once", errno=errno.ENODEV)
-        self._host.execute(host_batch(wiring, host_end.ifindex, container_end.mac))
+        self._host.execute(host_batch(wiring, host_end.ifindex, container_end.mac, ipv6=self._ipv6))
         return WiredPod(host_end.ifindex, container_end.ifindex, host_end.mac, container_end.mac)
 
     def _reusable_pair(self, wiring: PodWiring, pod: RouteSocket) -> WiredPod | None:

@@ -25,6 +25,7 @@ HOST_END_SETTINGS = {InetConf.FORWARDING: 1}
 VETH_QUEUES = 1
 _LOOPBACK = 1
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
+_IPV6_MIN_MTU = 1280
 _UNSPECIFIED_TABLE = 0
 
 
@@ -98,17 +99,24 @@ def host_neighbour(wiring: PodWiring, ifindex: int, container_mac: str) -> Neigh
     return Neighbour(ifindex, wiring.address, container_mac)
 
 
-def host_batch(wiring: PodWiring, ifindex: int, container_mac: str) -> list[Message]:
-    """Return the requests that complete an existing host end. May be repeated.
+def host_batch(wiring: PodWiring, ifindex: int, container_mac: str, *, ipv6: bool) -> list[Message]:
+    """Return the requests that complete a host end. May be repeated.
 
     Address generation is off: nobody speaks IPv6 to the host end, and its link-local address would cost duplicate
-    address detection and multicast reports for each pod. It precedes the carrier, so no address appears before. It is
-    a request of its own, since the kernel refuses it where a link has no IPv6: switched off, or MTU below 1280.
+    address detection and multicast reports for each pod. It precedes the carrier, so no address appears before.
+
+    Args:
+        ipv6: whether the kernel has IPv6, and has not yet been told about address generation. It refuses to be told
+            where a link has no IPv6: there, and with an MTU below 1280.
     """
     return [
-        messages.set_link(ifindex, addr_gen_mode=AddrGenMode.NONE).tolerating(*_NO_IPV6),
         messages.set_link(
-            ifindex, up=True, alias=wiring.key.alias, mtu_bytes=wiring.mtu_bytes, inet_conf=HOST_END_SETTINGS
+            ifindex,
+            up=True,
+            alias=wiring.key.alias,
+            mtu_bytes=wiring.mtu_bytes,
+            addr_gen_mode=AddrGenMode.NONE if ipv6 and wiring.mtu_bytes >= _IPV6_MIN_MTU else None,
+            inet_conf=HOST_END_SETTINGS,
         ),
         messages.replace_route(host_route(wiring, ifindex)),
         messages.replace_neighbour(host_neighbour(wiring, ifindex, container_mac)),

@@ -89,9 +89,20 @@ def test_a_link_too_narrow_for_ipv6_is_wired(node: "Node") -> None:
     assert node.talks(pod.netns, node.netns, node.address)
 
 
-def test_the_host_end_has_no_ipv6_address(node: "Node") -> None:
-    wired = node.wire(node.wiring(1), node.new_pod())
+def test_neither_end_has_an_ipv6_address(node: "Node") -> None:
+    wired = node.wire(node.wiring(1), pod := node.new_pod())
+    assert node.talks(pod.netns, node.netns, node.address)
     assert [a for a in node.host.list_addresses(socket.AF_INET6) if a.ifindex == wired.ifindex] == []
+    assert [a for a in pod.sock.list_addresses(socket.AF_INET6) if a.ifindex == wired.container_ifindex] == []
+
+
+def test_a_pod_is_wired_where_the_kernel_has_no_ipv6(node: "Node") -> None:
+    """Its absence is pretended: then nothing about IPv6 is asked of the host's kernel."""
+    pod = node.new_pod()
+    plane = PodPlane(node.host, node.reaper, iter([500_000]), ipv6=False)
+    wired = plane.wire(node.wiring(1), pod=pod.sock, netns_fd=pod.netns.fd)
+    assert differences(node, pod) == []
+    plane.unwire(node.wiring(1).key, node.wiring(1).address, wired.ifindex)
 
 
 def test_repeated_add_keeps_the_pair(node: "Node") -> None:
@@ -245,7 +256,7 @@ def interrupted_socket(netns: Netns, lifetime: Lifetime) -> InterruptedSocket:
     return sock
 
 
-REQUESTS_OF_ADD = 15  # 8 for the host, 6 for the pod, 1 for the host again
+REQUESTS_OF_ADD = 14  # 7 for the host, 7 for the pod
 REQUESTS_OF_DEL = 6
 
 
