@@ -12,6 +12,8 @@ from vpc_cni.agent.logs import configure_logging
 from vpc_cni.errors import ConfigurationError, VpcCniError
 from vpc_cni.settings import load_agent_settings
 
+_COLLECT_AFTER_OBJECTS = 20_000
+
 
 def main() -> int:
     """Run the agent until SIGTERM; return 0, or 1 after an error that was printed."""
@@ -26,6 +28,8 @@ def main() -> int:
     configure_logging(settings.host.log_level, settings.host.log_target)
     # What start-up made lives for ever: the collector need not look at it again after each ADD.
     gc.freeze()
+    # A pod leaves a few dozen objects and no cycles; at the usual threshold each 25th ADD would look for some.
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS)
     try:
         return asyncio.run(run_agent(settings, os.environ))
     except VpcCniError as err:

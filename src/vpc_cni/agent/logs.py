@@ -12,6 +12,7 @@ import stat
 import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 
@@ -31,9 +32,6 @@ class JsonFormatter(logging.Formatter):
     """Render a record as one JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        cached: str | None = getattr(record, "json_line", None)  # standard output and file get the same line
-        if cached is not None:
-            return cached
         line: dict[str, object] = {
             "level": record.levelname.lower(),
             "ts": f"{_second_text(int(record.created))}.{int(record.msecs):03d}Z",
@@ -45,13 +43,11 @@ class JsonFormatter(logging.Formatter):
             line.update(fields)
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        text = msgspec.json.encode(line, enc_hook=str).decode()
-        record.__dict__["json_line"] = text
-        return text
+        return msgspec.json.encode(line, enc_hook=str).decode()
 
 
 class _RotatedFile(RotatingFileHandler):
-    """A log file that counts what it writes; its base class asks the file system three times for each line."""
+    """A log file that counts what it writes: its base class asks the file system three times for each line."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path, maxBytes=_FILE_BYTES, backupCount=_FILE_BACKUPS, encoding="utf-8")
@@ -59,13 +55,36 @@ class _RotatedFile(RotatingFileHandler):
         self._written = found.st_size
         self._may_rotate = stat.S_ISREG(found.st_mode)  # a pipe or a device stays as it is
 
-    def shouldRollover(self, record: logging.LogRecord) -> bool:
-        self._written += len(self.format(record)) + 1
-        return self._may_rotate and self._written > self.maxBytes
+    def write(self, line: str) -> None:
+        """Write a line that is formatted already. Raises OSError."""
+        self._written += len(line)
+        if self._may_rotate and self._written > self.maxBytes:
+            self.doRollover()
+            self._written = len(line)
+        stream = self.stream
+        if stream is None:  # closed by a rotation that failed half-way
+            stream = self.stream = self._open()
+        stream.write(line)
+        stream.flush()
 
-    def doRollover(self) -> None:
-        super().doRollover()
-        self._written = 0
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Writes each line to a stream, and to a file as well, formatted once."""
+
+    def __init__(self, stream: TextIO, file: _RotatedFile | None) -> None:
+        super().__init__(stream)
+        self.setFormatter(JsonFormatter())
+        self._file = file
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record) + "\n"
+            self.stream.write(line)
+            self.stream.flush()
+            if self._file is not None:
+                self._file.write(line)
+        except Exception:  # as in the standard library: a log that cannot be written must stop nothing
+            self.handleError(record)
 
 
 @functools.lru_cache(maxsize=4)
@@ -83,17 +102,15 @@ def configure_logging(level: str, target: str) -> None:
     root = logging.getLogger()
     root.setLevel(_LEVELS.get(level.lower(), logging.DEBUG))
     stream = sys.stderr if target == "stderr" else sys.stdout
-    handlers: list[logging.Handler] = [logging.StreamHandler(stream)]
+    file: _RotatedFile | None = None
     problem: OSError | None = None
     if target not in {"stdout", "stderr", ""}:
         try:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(_RotatedFile(target))
+            file = _RotatedFile(target)
         except OSError as err:
             problem = err
-    for handler in handlers:
-        handler.setFormatter(JsonFormatter())
-    root.handlers[:] = handlers
+    root.handlers[:] = [_Lines(stream, file)]
     # Nothing that a line shows: not worth asking for at each one.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for chatty in ("urllib3", "botocore", "asyncio"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from vpc_cni.agent import logs
 from vpc_cni.agent.logs import JsonFormatter, configure_logging
 from vpc_cni.agent.metrics import AgentMetrics
 from vpc_cni.agent.observing import update_budget, update_gauges
@@ -86,3 +87,32 @@ def test_an_unwritable_log_file_leaves_standard_output(tmp_path: Path, capsys: p
         assert "cannot be written" in capsys.readouterr().out
     finally:
         logging.getLogger().handlers[:] = before
+
+
+def test_a_log_file_is_rotated_and_loses_no_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_FILE_BYTES", 2000)
+    before = logging.getLogger().handlers[:]
+    try:
+        configure_logging("INFO", str(tmp_path / "ipamd.log"))
+        for number in range(60):
+            logging.getLogger("test").info("line %d", number)
+    finally:
+        logging.getLogger().handlers[:] = before
+    files = sorted(tmp_path.iterdir())
+    lines = [json.loads(line)["msg"] for file in files for line in file.read_text().splitlines()]
+    assert len(files) > 2
+    assert all(file.stat().st_size <= 2000 for file in files)
+    assert sorted(lines) == sorted(f"line {number}" for number in range(60))
+    assert len(capsys.readouterr().out.splitlines()) == 60
+
+
+def test_a_full_log_file_leaves_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    before = logging.getLogger().handlers[:]
+    try:
+        configure_logging("INFO", "/dev/full")
+        logging.getLogger("test").info("still there")
+    finally:
+        logging.getLogger().handlers[:] = before
+    assert "still there" in capsys.readouterr().out
