@@ -23,6 +23,9 @@ MACHINES = ("x86_64", "aarch64")
 _NEWEST_GLIBC, _OLDEST_GLIBC = 36, 5
 _LEGACY_TAGS = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
+# Only Linux is supported; uv resolves for these as well, each with packages that only it needs.
+_OTHER_SYSTEMS = ("sys_platform == 'win32'", "sys_platform == 'emscripten'")
+
 _HEADER = """\
 # {what} Written by `make lock`; do not edit.
 # Names no index: pip takes the files from wherever it is configured to, and refuses any that has another digest.
@@ -84,7 +87,7 @@ def resolve() -> list[Pin]:
         *("--python-version", PYTHONS[0], "--all-extras", "--group", "dev", "--no-emit-package", "vpc-cni"),
         str(project),
     )
-    return [pin for pin in parse_pins(output) if "win32" not in pin.marker]
+    return [pin for pin in parse_pins(output) if not any(each in pin.marker for each in _OTHER_SYSTEMS)]
 
 
 def without_table(text: str, table: str) -> str:

@@ -19,6 +19,13 @@ plugin server, the command line, HTTP handlers) print errors; nothing in between
     |   +-- KubernetesExpiredError
     |   +-- KubernetesThrottledError
     |   +-- KubernetesUnreachableError
+    +-- LifecycleError          an installation cannot be changed, or did not become what was asked for
+    |   +-- RefusedError
+    |   +-- FieldConflictError
+    |   +-- RolloutError
+    |   +-- RolloutTimeoutError
+    |   +-- UnknownTypeError
+    |   +-- DeviationError
     +-- CapacityError           no address can be handed out (carries a Shortage)
     +-- KernelError             netlink or nftables refused an operation (carries errno)
     +-- InternalError           a bug of ours
@@ -232,6 +239,38 @@ class KubernetesThrottledError(KubernetesError):
 
 class KubernetesUnreachableError(KubernetesError):
     """No connection, no trust, or no answer in time."""
+
+
+class LifecycleError(VpcCniError):
+    """An installation of the add-on cannot be changed, or did not become what was asked for."""
+
+    http_status = 409
+
+
+class RefusedError(LifecycleError):
+    """A check said no before anything was changed."""
+
+
+class FieldConflictError(LifecycleError):
+    """Other field managers own fields that would change; nothing was changed."""
+
+
+class RolloutError(LifecycleError):
+    """The objects were changed, and pods of the new version do not run."""
+
+
+class RolloutTimeoutError(LifecycleError):
+    """The objects were changed, and the roll-out had not ended at its deadline; it goes on."""
+
+    retryable = True
+
+
+class UnknownTypeError(LifecycleError):
+    """Nobody could say whether EKS manages the add-on, so nothing may be changed."""
+
+
+class DeviationError(LifecycleError):
+    """An installation was looked at and is not what it was compared with."""
 
 
 class CapacityError(VpcCniError):

@@ -19,6 +19,7 @@ NOT_IMPORTED = {"httptools"}
 PARTS = {
     "agent": ("errors.py", "model", "settings", "ipam", "rpc", "netlink", "ec2", "kube", "agent", "install"),
     "lab": ("lab",),
+    "self-managed": ("self_managed",),
     "": ("cli", "manifests", "plugin"),
 }
 
@@ -43,7 +44,13 @@ def imported(parts: tuple[str, ...]) -> set[str]:
     modules = {module for file in files for module in _modules(ast.parse(file.read_text()))}
     distributions = packages_distributions()
     outside = modules - set(sys.stdlib_module_names) - {"vpc_cni"}
-    return {distributions.get(module, [module])[0].lower().replace("_", "-") for module in outside}
+    return {_distribution(module, distributions.get(module, [])) for module in outside}
+
+
+def _distribution(module: str, found: list[str]) -> str:
+    """Return the distribution that brings a module: the one of its name where several put files into its folder."""
+    distributions = [each.lower().replace("_", "-") for each in found]
+    return module if module in distributions or not distributions else distributions[0]
 
 
 def _modules(tree: ast.AST) -> set[str]:

@@ -137,7 +137,8 @@ def _policy_agent(image: str, environment: Environment) -> Manifest:
     return {
         "name": "aws-eks-nodeagent",
         "image": image,
-        "env": _downward({"MY_NODE_NAME": environment.downward["MY_NODE_NAME"]}),
+        # Its own node whatever a user says to the agent.
+        "env": _downward({"MY_NODE_NAME": "spec.nodeName"}),
         "args": [f"--{flag}={value}" for flag, value in environment.policy_agent_args.items()],
         "resources": {"requests": {"cpu": "25m"}},
         "securityContext": policy_agent_security_context(),

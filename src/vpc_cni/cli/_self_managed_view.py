@@ -1,0 +1,183 @@
+"""How the self-managed flow is shown: plain data for ``--json``, lines for people. Pure."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from vpc_cni.manifests import Change, ChangeKind
+from vpc_cni.self_managed import (
+    Backup,
+    Check,
+    Conflict,
+    Detection,
+    EksAnswer,
+    RestorePlan,
+    Sighting,
+    UpdatePlan,
+    find_installed,
+    judge_rollout,
+)
+from vpc_cni.self_managed.inventory import reference_of
+
+_MARKS = {ChangeKind.ADDED: "+", ChangeKind.REMOVED: "-", ChangeKind.CHANGED: "~"}
+_SHOWN_CHARACTERS = 200
+
+
+def status_document(detection: Detection, sighting: Sighting, eks: EksAnswer, kubernetes: str) -> dict[str, Any]:
+    """Return the status of an installation; what is not known is null."""
+    live = sighting.daemon_set
+    installed = find_installed(live) if live else None
+    progress = judge_rollout(live) if live else None
+    return {
+        "type": str(detection.type),
+        "reason": detection.reason,
+        "broken": detection.broken,
+        "origin": detection.origin or None,
+        "version": str(installed.version) if installed and installed.version else None,
+        "image": str(installed.image) if installed and installed.image else None,
+        "images": dict(installed.images) if installed else {},
+        "kubernetes_version": kubernetes or None,
+        "rollout": progress
+        and {
+            "done": progress.is_done,
+            "desired": progress.desired,
+            "updated": progress.updated,
+            "available": progress.available,
+            "unavailable": progress.unavailable,
+        },
+        "eks": {
+            "answer": str(eks.verdict),
+            "reason": eks.reason or None,
+            "version": eks.addon.get("addonVersion"),
+            "status": eks.addon.get("status"),
+            "health_issues": [
+                f"{each.get('code')}: {each.get('message')}" for each in eks.addon.get("health", {}).get("issues", ())
+            ],
+        },
+    }
+
+
+def status_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of a status, each a word and what is known of it."""
+    origin = f", by {document['origin']}" if document["origin"] else ""
+    yield f"type        {document['type']}{origin}"
+    yield f"because     {document['reason']}"
+    yield f"version     {document['version'] or 'not known'}"
+    yield f"kubernetes  {document['kubernetes_version'] or 'not known'}"
+    for name, image in document["images"].items():
+        yield f"image       {name}: {image}"
+    if document["rollout"]:
+        state = document["rollout"]
+        counts = f"{state['updated']} of {state['desired']} updated, {state['available']} available"
+        yield f"roll-out    {'done' if state['done'] else 'not done'}: {counts}"
+    if document["eks"]["status"]:
+        yield f"EKS         {document['eks']['version']} {document['eks']['status']}"
+    for issue in document["eks"]["health_issues"]:
+        yield f"EKS         {issue}"
+
+
+def backup_document(file: str, backup: Backup) -> dict[str, Any]:
+    return {
+        "file": file,
+        "taken_at": backup.taken_at.isoformat(),
+        "addon_type": backup.addon_type,
+        "objects": [str(reference_of(each)) for each in backup.inventory.objects],
+        "eks_addon": bool(backup.eks_addon),
+    }
+
+
+def plan_document(plan: UpdatePlan, conflicts: Iterable[Conflict] = ()) -> dict[str, Any]:
+    """Return an update as data."""
+    return {
+        "version": str(plan.profile.version),
+        "image_set": str(plan.image_set),
+        "objects": [
+            {"object": str(each.name), "new": each.is_new, "changes": [change_document(one) for one in each.changes]}
+            for each in plan.changes
+        ],
+        "removed": list(plan.removals.paths),
+        "left": [str(each) for each in plan.left],
+        "settings_taken_over": {"env": dict(plan.carried.env), "init_env": dict(plan.carried.configuration.init_env)},
+        "repairs": list(plan.repairs.reasons),
+        "conflicts": [conflict_document(each) for each in conflicts],
+        "notes": list(plan.notes),
+    }
+
+
+def change_document(change: Change) -> dict[str, Any]:
+    return {"path": change.path, "kind": str(change.kind), "before": change.before, "after": change.after}
+
+
+def conflict_document(conflict: Conflict) -> dict[str, Any]:
+    return {
+        "object": str(conflict.object),
+        "path": conflict.path,
+        "manager": conflict.manager,
+        "operation": conflict.operation,
+        "live": conflict.live,
+        "wanted": conflict.wanted,
+    }
+
+
+def differs(plan: UpdatePlan) -> bool:
+    return bool(plan.removals.paths) or any(each.is_new or each.changes for each in plan.changes)
+
+
+def plan_lines(plan: UpdatePlan) -> Iterator[str]:
+    """Yield an update as a list of fields; one line when nothing differs."""
+    if not differs(plan):
+        yield "no difference"
+    for each in plan.changes:
+        if each.is_new:
+            yield f"{each.name}: new"
+        elif each.changes:
+            yield f"{each.name}:"
+            yield from (f"  {change_line(change)}" for change in each.changes)
+    for path in plan.removals.paths:
+        yield f"  - {path}"
+
+
+def restore_document(plan: RestorePlan) -> dict[str, Any]:
+    return {
+        "objects": [
+            {
+                "object": str(reference_of(each.manifest)),
+                "new": each.is_new,
+                "changes": [change_document(one) for one in each.changes],
+            }
+            for each in plan.steps
+        ],
+        "left": [str(each) for each in plan.left],
+    }
+
+
+def restore_lines(plan: RestorePlan) -> Iterator[str]:
+    if not any(each.is_needed for each in plan.steps):
+        yield "no difference"
+    for each in plan.steps:
+        name = reference_of(each.manifest)
+        if each.is_new:
+            yield f"{name}: new"
+        elif each.changes:
+            yield f"{name}:"
+            yield from (f"  {change_line(change)}" for change in each.changes)
+
+
+def change_line(change: Change) -> str:
+    """Return a field with its values, long ones cut."""
+    mark = f"{_MARKS[change.kind]} {change.path}"
+    if change.kind is ChangeKind.ADDED:
+        return f"{mark}: {_shown(change.after)}"
+    if change.kind is ChangeKind.REMOVED:
+        return f"{mark}: {_shown(change.before)}"
+    return f"{mark}: {_shown(change.before)} -> {_shown(change.after)}"
+
+
+def check_lines(checks: Iterable[Check]) -> Iterator[str]:
+    for each in checks:
+        yield f"{each.outcome:<8} {each.name}: {each.detail}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

@@ -1,0 +1,190 @@
+"""The cluster as the self-managed flow sees it: objects as plain data. The only user of lightkube.
+
+Objects are read and written whole, as the API server shows them: typed models would drop the fields that they do not
+know, and a backup must not. Errors come out as those of the one exception tree.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from lightkube import ApiError, Client, KubeConfig
+from lightkube.config.client_adapter import Client as open_http
+from lightkube.config.client_adapter import ConnectionParams
+from lightkube.core.exceptions import ConfigError
+from lightkube.core.resource import ApiInfo, ResourceDef
+from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource
+from lightkube.types import PatchType
+
+from vpc_cni.errors import (
+    ConfigurationError,
+    KubernetesConflictError,
+    KubernetesDeniedError,
+    KubernetesError,
+    KubernetesNotFoundError,
+    KubernetesThrottledError,
+    KubernetesUnreachableError,
+)
+from vpc_cni.manifests import Manifest
+from vpc_cni.self_managed.inventory import FIELD_MANAGER, NAMESPACE, Reference, Resource, reference_of
+
+_TIMEOUT_SECONDS = 30.0
+_VERBS = ["get", "list", "patch", "post", "put", "delete"]
+_CLASSES: Mapping[int, type[KubernetesError]] = {
+    401: KubernetesDeniedError,
+    403: KubernetesDeniedError,
+    404: KubernetesNotFoundError,
+    409: KubernetesConflictError,
+    429: KubernetesThrottledError,
+}
+_SERVER_ERRORS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which cluster: a kubeconfig file, and a context in it; empty for the current one."""
+
+    kubeconfig: Path
+    context: str = ""
+
+
+def find_place(environ: Mapping[str, str], home: Path, *, kubeconfig: str = "", context: str = "") -> Place:
+    """Return the cluster that an operator means: by option, ``KUBECONFIG``, or the file in the home folder. Pure.
+
+    Raises:
+        ConfigurationError: ``KUBECONFIG`` names several files.
+    """
+    named = kubeconfig or environ.get("KUBECONFIG", "")
+    if not kubeconfig and ":" in named:
+        raise ConfigurationError("KUBECONFIG names several files", hint="name one of them by --kubeconfig")
+    return Place(Path(named).expanduser() if named else home / ".kube" / "config", context)
+
+
+class Cluster:
+    """One cluster. Blocking; every call raises :class:`~vpc_cni.errors.KubernetesError` when it fails."""
+
+    def __init__(self, place: Place) -> None:
+        """Read the kubeconfig; nothing is sent yet.
+
+        Raises:
+            ConfigurationError: the file is missing, or names no such context or way to log in.
+        """
+        try:
+            config = KubeConfig.from_file(place.kubeconfig).get(place.context or None)
+            parameters = ConnectionParams(timeout=httpx2.Timeout(_TIMEOUT_SECONDS))
+            self._http = open_http(config, parameters)  # type: ignore[arg-type] # None has been raised for
+            self._client = Client(config, timeout=httpx2.Timeout(_TIMEOUT_SECONDS), field_manager=FIELD_MANAGER)
+        except (ConfigError, OSError, KeyError, ValueError, AssertionError) as err:
+            raise ConfigurationError(
+                f"kubeconfig {place.kubeconfig} cannot be used: {err}", hint="choose another by --kubeconfig, --context"
+            ) from err
+
+    def close(self) -> None:
+        self._client.close()
+        self._http.close()
+
+    def version(self) -> str:
+        """Return the version that the API server reports, such as ``v1.29.3-eks-036c24b``."""
+        with _translated("read the version"):
+            answer = self._http.get("/version")
+            answer.raise_for_status()
+            return str(answer.json()["gitVersion"])
+
+    def get(self, reference: Reference) -> Manifest | None:
+        """Return an object, None when there is none."""
+        try:
+            with _translated(f"read {reference}"):
+                return dict(self._client.get(_class(reference.resource), reference.name, **_where(reference.resource)))
+        except KubernetesNotFoundError:
+            return None
+
+    def list(self, resource: Resource, labels: Mapping[str, str] | None = None) -> tuple[Manifest, ...]:
+        """Return all objects of a kind, those in ``kube-system`` where it has namespaces; none without such a kind."""
+        head = {"apiVersion": resource.api_version, "kind": resource.kind}
+        try:
+            with _translated(f"list {resource.plural}"):
+                wanted: dict[str, Any] = dict(labels or {})
+                found = self._client.list(_class(resource), labels=wanted, **_where(resource))
+                return tuple({**head, **each} for each in found)
+        except KubernetesNotFoundError:
+            return ()
+
+    def apply(self, manifest: Manifest, *, force: bool = False, dry_run: bool = False) -> Manifest:
+        """Apply one object on the server's side as our field manager; return what it came to."""
+        return self._patch(
+            reference_of(manifest), manifest, PatchType.APPLY, "apply", force=force or None, dry_run=dry_run
+        )
+
+    def patch_strategic(self, reference: Reference, patch: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
+        return self._patch(reference, patch, PatchType.STRATEGIC, "patch", dry_run=dry_run)
+
+    def patch_json(
+        self, reference: Reference, operations: tuple[Mapping[str, Any], ...], *, dry_run: bool = False
+    ) -> Manifest:
+        return self._patch(reference, list(operations), PatchType.JSON, "patch", dry_run=dry_run)
+
+    def _patch(self, reference: Reference, body: Any, kind: PatchType, verb: str, **options: Any) -> Manifest:
+        given = {name: value for name, value in options.items() if value}
+        with _translated(f"{verb} {reference}"):
+            return dict(
+                self._client.patch(
+                    _class(reference.resource),
+                    reference.name,
+                    body,
+                    patch_type=kind,
+                    **given,
+                    **_where(reference.resource),
+                )
+            )
+
+    def create(self, manifest: Manifest) -> Manifest:
+        reference = reference_of(manifest)
+        with _translated(f"create {reference}"):
+            return dict(self._client.create(_class(reference.resource)(manifest)))
+
+    def replace(self, manifest: Manifest) -> Manifest:
+        """Put an object in the place of a live one; with its ``resourceVersion`` only if nobody changed that since."""
+        reference = reference_of(manifest)
+        with _translated(f"replace {reference}"):
+            return dict(self._client.replace(_class(reference.resource)(manifest)))
+
+
+def _where(resource: Resource) -> dict[str, Any]:
+    return {"namespace": NAMESPACE} if resource.namespaced else {}
+
+
+@functools.cache
+def _class(resource: Resource) -> Any:
+    """Return the class by which lightkube knows a kind of object, with plain data in it."""
+    base = GenericNamespacedResource if resource.namespaced else GenericGlobalResource
+    definition = ResourceDef(resource.group, resource.version, resource.kind)
+    return type(resource.kind, (base,), {"_api_info": ApiInfo(definition, resource.plural, _VERBS)})
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ApiError as err:
+        status = err.response.status_code
+        raise _error_of(what, status, err.status.reason or "", err.status.message or "") from err
+    except httpx2.HTTPStatusError as err:
+        raise _error_of(what, err.response.status_code, "", err.response.text[:300]) from err
+    except ConfigError as err:
+        raise ConfigurationError(f"cannot {what}: {err}", hint="check how the kubeconfig logs in") from err
+    except (httpx2.HTTPError, OSError) as err:
+        raise KubernetesUnreachableError(f"cannot {what}: {err or type(err).__name__}", status=0) from err
+
+
+def _error_of(what: str, status: int, reason: str, message: str) -> KubernetesError:
+    kind: Callable[..., KubernetesError] = _CLASSES.get(status, KubernetesError)
+    return kind(
+        f"cannot {what}: {status} {message or reason}",
+        status=status,
+        reason=reason,
+        retryable=status >= _SERVER_ERRORS or None,
+    )

@@ -1,0 +1,164 @@
+"""The steps that act on a cluster: read, apply, wait, restore. Thin: what to do was decided by pure modules."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from vpc_cni.errors import KubernetesError, RefusedError, RolloutError, RolloutTimeoutError
+from vpc_cni.manifests import Manifest
+from vpc_cni.self_managed.conflicts import Conflict, find_conflicts
+from vpc_cni.self_managed.detection import Sighting
+from vpc_cni.self_managed.inventory import (
+    ADDON_OBJECTS,
+    AGENT,
+    DAEMON_SETS,
+    ENI_CONFIGS,
+    FIELD_MANAGER,
+    POD_SELECTOR,
+    PODS,
+    Inventory,
+    Reference,
+    reference_of,
+)
+from vpc_cni.self_managed.planning import UpdatePlan
+from vpc_cni.self_managed.removals import lay_removals
+from vpc_cni.self_managed.restoring import RestorePlan
+from vpc_cni.self_managed.rollout import Progress, find_troubles, judge_rollout
+
+if TYPE_CHECKING:
+    # At run time the caller brings it: without lightkube, what needs no cluster still works.
+    from vpc_cni.self_managed.cluster import Cluster
+
+DAEMON_SET = Reference(DAEMON_SETS, AGENT)
+_POLL_SECONDS = 1.0
+
+
+class Clock(Protocol):
+    """Monotonic seconds, and a way to let them pass."""
+
+    def monotonic(self) -> float: ...
+    def sleep(self, seconds: float, /) -> None: ...
+
+
+def see_daemon_set(cluster: "Cluster") -> Sighting:
+    """Return what the API says of the DaemonSet; a failure is part of the answer."""
+    try:
+        return Sighting(cluster.get(DAEMON_SET))
+    except KubernetesError as err:
+        return Sighting(failure=err.message)
+
+
+def read_installation(cluster: "Cluster") -> Inventory:
+    """Return all objects of the add-on, in the order to apply them.
+
+    Raises:
+        KubernetesError: one of them could not be read; half an inventory would be worse than none.
+    """
+    found = [cluster.get(each) for each in ADDON_OBJECTS]
+    return Inventory((*(each for each in found if each is not None), *cluster.list(ENI_CONFIGS)))
+
+
+def list_agent_pods(cluster: "Cluster") -> tuple[Manifest, ...]:
+    return cluster.list(PODS, POD_SELECTOR)
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What an apply would come to, object by object in order, and which fields of others it would change."""
+
+    merged: tuple[Manifest, ...]
+    conflicts: tuple[Conflict, ...]
+
+
+def try_update(cluster: "Cluster", live: Inventory, plan: UpdatePlan) -> DryRun:
+    """Ask the API server what an update would come to; changes nothing.
+
+    Raises:
+        KubernetesError: the API server would refuse an object, conflicts aside.
+    """
+    merged = tuple(_try_object(cluster, each, plan) for each in plan.target)
+    conflicts = [
+        conflict
+        for each in merged
+        if (before := live.find(reference_of(each))) is not None
+        for conflict in find_conflicts(before, each, FIELD_MANAGER)
+    ]
+    return DryRun(merged, tuple(conflicts))
+
+
+def _try_object(cluster: "Cluster", manifest: Manifest, plan: UpdatePlan) -> Manifest:
+    if _is_rewritten(manifest, plan):
+        return cluster.patch_strategic(DAEMON_SET, lay_removals(manifest, plan.removals), dry_run=True)
+    return cluster.apply(manifest, force=True, dry_run=True)
+
+
+def _is_rewritten(manifest: Manifest, plan: UpdatePlan) -> bool:
+    """Whether an apply alone would not do: see :mod:`~vpc_cni.self_managed.removals`."""
+    return bool(plan.removals.paths) and reference_of(manifest) == DAEMON_SET
+
+
+def repair(cluster: "Cluster", plan: UpdatePlan) -> None:
+    """End the states of the DaemonSet in which every apply fails."""
+    cluster.patch_json(DAEMON_SET, plan.repairs.patch)
+
+
+def apply_update(
+    cluster: "Cluster", plan: UpdatePlan, *, force: bool, report: Callable[[Manifest], None] = lambda _: None
+) -> None:
+    """Apply all objects in order; ``report`` hears of each. Repeating it after a failure is harmless.
+
+    What goes from the DaemonSet goes in the same write that brings the new version; the apply after it changes no value
+    and makes us the owner.
+    """
+    for each in plan.target:
+        rewritten = _is_rewritten(each, plan)
+        if rewritten:
+            cluster.patch_strategic(DAEMON_SET, lay_removals(each, plan.removals))
+        report(cluster.apply(each, force=force or rewritten))
+
+
+def wait_for_rollout(
+    cluster: "Cluster", clock: Clock, deadline_seconds: float, report: Callable[[Progress], None]
+) -> Progress:
+    """Wait until every node runs the new version; ``report`` hears of each change.
+
+    Raises:
+        RolloutError: at the deadline, pods cannot start.
+        RolloutTimeoutError: at the deadline, it still went on.
+        RefusedError: the DaemonSet is gone.
+    """
+    deadline, last = clock.monotonic() + deadline_seconds, None
+    while True:
+        live = cluster.get(DAEMON_SET)
+        if live is None:
+            raise RefusedError(f"DaemonSet {AGENT} is gone")
+        progress = judge_rollout(live)
+        if progress != last:
+            report(progress)
+        if progress.is_done:
+            return progress
+        if clock.monotonic() >= deadline:
+            _fail(cluster, progress, deadline_seconds)
+        last = progress
+        clock.sleep(_POLL_SECONDS)
+
+
+def _fail(cluster: "Cluster", progress: Progress, deadline_seconds: float) -> None:
+    troubles = find_troubles(list_agent_pods(cluster))
+    said = f"the roll-out has not ended after {deadline_seconds:g} s: {progress}"
+    if troubles:
+        raise RolloutError("\n  ".join([said, *troubles]), hint="mend it, or restore the backup")
+    raise RolloutTimeoutError(said, hint="it goes on: watch it with kubectl rollout status, or restore the backup")
+
+
+def apply_restore(cluster: "Cluster", plan: RestorePlan) -> None:
+    """Write every object that differs, in order.
+
+    Raises:
+        KubernetesConflictError: an object was changed since the plan was made.
+    """
+    for step in plan.steps:
+        if step.is_new:
+            cluster.create(step.manifest)
+        elif step.changes:
+            cluster.replace(step.manifest)

@@ -1,0 +1,285 @@
+"""What an update of an installation comes to: the objects to apply, what goes, what stays, and what changes. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vpc_cni.errors import CallerError, ConfigurationError, RefusedError, UnknownTypeError
+from vpc_cni.manifests import (
+    Catalogue,
+    Change,
+    Configuration,
+    ImageSet,
+    KubernetesVersion,
+    Manifest,
+    ObjectName,
+    Profile,
+    Registry,
+    RenderOptions,
+    canonical_quantity,
+    find_changes,
+    find_region,
+    known_regions,
+    name_of,
+    plan_images,
+    render,
+    strip_server_fields,
+)
+from vpc_cni.self_managed.carrying import Carried, lay_references, map_containers, take_over
+from vpc_cni.self_managed.detection import AddonType, Detection, Installed, find_installed
+from vpc_cni.self_managed.inventory import (
+    AGENT,
+    Inventory,
+    find_container,
+    find_named,
+    pod_spec,
+    reference_of,
+)
+from vpc_cni.self_managed.removals import Removals, plan_removals
+from vpc_cni.self_managed.repairs import Repairs, plan_repairs
+
+_AGENT_REPOSITORY = "amazon-k8s-cni"
+_REFERENCE_ONLY_VOLUME = "xtables-lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the operator asked for; None and empty: as the live installation has it.
+
+    ``configuration`` and ``env`` win over what is taken over. ``notes`` are lines about the version on this cluster.
+    """
+
+    profile: Profile
+    image_set: ImageSet | None = None
+    registry: Registry | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    configuration: Configuration = field(default_factory=Configuration)
+    env: Mapping[str, str] = field(default_factory=dict)
+    role_arn: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """One object of the plan: ``is_new``, or changed in ``changes``, or as wanted already when that is empty."""
+
+    name: ObjectName
+    is_new: bool
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePlan:
+    """An update.
+
+    Attributes:
+        target: objects in the order to apply them.
+        removals: what of the DaemonSet goes, since the old version made it and the new one lacks it.
+        left: objects of the add-on that the new version has not; they stay.
+        carried: settings that were taken over.
+    """
+
+    profile: Profile
+    image_set: ImageSet
+    target: tuple[Manifest, ...]
+    changes: tuple[ObjectChange, ...]
+    removals: Removals
+    left: tuple[ObjectName, ...]
+    repairs: Repairs
+    carried: Carried
+    notes: tuple[str, ...]
+
+
+def refuse_unless_self_managed(detection: Detection, *, even_if_managed: bool) -> None:
+    """Refuse changes to what is not known to be self-managed.
+
+    Raises:
+        UnknownTypeError, RefusedError: see the messages.
+    """
+    if detection.type is AddonType.UNKNOWN:
+        raise UnknownTypeError(
+            f"who manages the add-on is not known: {detection.reason}",
+            hint="give --cluster-name and a role that may call eks:DescribeAddon",
+        )
+    if detection.type is AddonType.MANAGED and not even_if_managed:
+        raise RefusedError(
+            f"the add-on is managed by EKS: {detection.reason}",
+            hint="update it through EKS; --even-if-managed changes objects that EKS may change back",
+        )
+
+
+def check_kubernetes(catalogue: Catalogue, profile: Profile, kubernetes: KubernetesVersion) -> tuple[str, ...]:
+    """Return notes about a version on a cluster.
+
+    Raises:
+        RefusedError: it does not run there.
+    """
+    try:
+        return catalogue.check(profile, kubernetes)
+    except ConfigurationError as err:
+        raise RefusedError(err.message, hint=err.hint) from err
+
+
+def plan_update(live: Inventory, wish: Wish, catalogue: Catalogue) -> UpdatePlan:
+    """Return the update of a live installation, or its first installation where nothing is live.
+
+    Raises:
+        ConfigurationError: settings that the new version cannot have, or that this project has not built.
+        CallerError: where images come from cannot be told.
+    """
+    installed = find_installed(live.daemon_set or {})
+    image_set = wish.image_set or find_image_set(live)
+    registry = wish.registry or _live_registry(installed, image_set)
+    base, notes = _base(live, installed, catalogue, wish.profile)
+    carried = take_over(live, base)
+    images = plan_images(wish.profile, image_set, registry, wish.digests)
+    options = RenderOptions(
+        images=images,
+        configuration=_merge(carried.configuration, wish.configuration),
+        env={**carried.env, **wish.configuration.env, **wish.env},
+        role_arn=wish.role_arn or carried.role_arn,
+        ip_family=carried.ip_family,
+    )
+    rendered = render(wish.profile, options)
+    literal = {*wish.env, *wish.configuration.env}
+    target = tuple(_as_live(_finish(each, carried, literal), live) for each in rendered.objects)
+    return UpdatePlan(
+        profile=wish.profile,
+        image_set=image_set,
+        target=target,
+        changes=tuple(_change_of(each, live) for each in target),
+        removals=_removals(live, base, target),
+        left=_left(live, target),
+        repairs=_repairs(live, target),
+        carried=carried,
+        notes=(*wish.notes, *notes, *_missing_notes(carried), *rendered.notes),
+    )
+
+
+def find_image_set(live: Inventory) -> ImageSet:
+    """Tell whose images an installation runs: only the reference needs the lock of iptables."""
+    volumes = pod_spec(live.daemon_set or {}).get("volumes") or ()
+    return ImageSet.AWS if find_named(volumes, _REFERENCE_ONLY_VOLUME) else ImageSet.OWN
+
+
+def _live_registry(installed: Installed, image_set: ImageSet) -> Registry:
+    image = installed.image
+    if image is None or not image.registry or not image.repository.endswith(_AGENT_REPOSITORY):
+        raise CallerError("where images come from is not known", hint="give --registry")
+    registry = Registry(image.registry, image.repository.removesuffix(_AGENT_REPOSITORY).rstrip("/"))
+    if image_set is ImageSet.OWN and registry in {find_region(name).registry for name in known_regions()}:
+        raise CallerError(
+            f"this project's images are not in {registry}",
+            hint="give --registry with the registry that you copied them to",
+        )
+    return registry
+
+
+def _base(
+    live: Inventory, installed: Installed, catalogue: Catalogue, wanted: Profile
+) -> tuple[Inventory, tuple[str, ...]]:
+    """Return the plain render of the live version; of the nearest older one where that is not in the catalogue."""
+    if live.daemon_set is None:
+        return Inventory(), ()
+    profile, notes = _profile_of(installed, catalogue, wanted)
+    images = plan_images(profile, find_image_set(live), Registry("base.invalid"))
+    return Inventory(render(profile, RenderOptions(images)).objects), notes
+
+
+def _profile_of(installed: Installed, catalogue: Catalogue, wanted: Profile) -> tuple[Profile, tuple[str, ...]]:
+    if installed.version is None:
+        return wanted, ("which version is live cannot be told from its image: all that differs counts as a setting",)
+    try:
+        return catalogue.find(installed.version), ()
+    except CallerError:
+        older = [each for each in catalogue.profiles if each.version.release <= installed.version.release]
+        profile = older[-1] if older else catalogue.profiles[0]
+        return profile, (
+            f"{installed.version} is not in the catalogue: settings are what differs from {profile.version}",
+        )
+
+
+def _merge(carried: Configuration, wish: Configuration) -> Configuration:
+    """Lay the operator's values over those taken over; variables of ``aws-node`` travel apart from both."""
+    return replace(
+        carried,
+        env={},
+        init_env={**carried.init_env, **wish.init_env},
+        config_map={**carried.config_map, **wish.config_map},
+        node_agent_args={**carried.node_agent_args, **wish.node_agent_args},
+        eni_configs=wish.eni_configs,
+        affinity=carried.affinity if wish.affinity is None else wish.affinity,
+        tolerations=carried.tolerations if wish.tolerations is None else wish.tolerations,
+        resources=carried.resources if wish.resources is None else wish.resources,
+        liveness_timeout_seconds=wish.liveness_timeout_seconds or carried.liveness_timeout_seconds,
+        readiness_timeout_seconds=wish.readiness_timeout_seconds or carried.readiness_timeout_seconds,
+    )
+
+
+def _finish(manifest: Manifest, carried: Carried, literal: set[str]) -> Manifest:
+    """Lay variables with ``valueFrom`` over the DaemonSet, except those that the operator gave a value."""
+    if manifest["kind"] != "DaemonSet":
+        return manifest
+    kept = {
+        container: tuple(each for each in entries if container != AGENT or each["name"] not in literal)
+        for container, entries in carried.references.items()
+    }
+    return lay_references(manifest, kept)
+
+
+def _as_live(manifest: Manifest, live: Inventory) -> Manifest:
+    """Spell amounts as the live object does where they are the same.
+
+    The API server stores ``1000m`` as ``1``; applying the other spelling would conflict with each owner.
+    """
+    before = live.find(reference_of(manifest))
+    if manifest["kind"] != "DaemonSet" or before is None:
+        return manifest
+
+    def spelled(container: Manifest) -> Manifest:
+        resources = container.get("resources") or {}
+        known = (find_container(before, container["name"]) or {}).get("resources") or {}
+        return {**container, "resources": {key: _spell(value, known.get(key)) for key, value in resources.items()}}
+
+    return map_containers(manifest, spelled)
+
+
+def _spell(wanted: Any, live: Any) -> Any:
+    if not isinstance(wanted, Mapping) or not isinstance(live, Mapping):
+        return wanted
+    return {
+        name: live[name] if name in live and canonical_quantity(live[name]) == canonical_quantity(value) else value
+        for name, value in wanted.items()
+    }
+
+
+def _change_of(manifest: Manifest, live: Inventory) -> ObjectChange:
+    before = live.find(reference_of(manifest))
+    if before is None:
+        return ObjectChange(name_of(manifest), True, ())
+    return ObjectChange(
+        name_of(manifest), False, find_changes(strip_server_fields(before), manifest, declared_only=True)
+    )
+
+
+def _repairs(live: Inventory, target: tuple[Manifest, ...]) -> Repairs:
+    before, wanted = live.daemon_set, Inventory(target).daemon_set
+    return plan_repairs(before, wanted) if before and wanted else Repairs()
+
+
+def _missing_notes(carried: Carried) -> tuple[str, ...]:
+    return tuple(
+        f"container {container} had no {name}, which its version sets: the new version's default applies"
+        for container, name in carried.missing
+    )
+
+
+def _left(live: Inventory, target: tuple[Manifest, ...]) -> tuple[ObjectName, ...]:
+    named = {reference_of(each) for each in target}
+    found = (each for each in live.objects if each["kind"] != "ENIConfig" and reference_of(each) not in named)
+    return tuple(name_of(each) for each in found)
+
+
+def _removals(live: Inventory, base: Inventory, target: tuple[Manifest, ...]) -> Removals:
+    before, made, wanted = live.daemon_set, base.daemon_set, Inventory(target).daemon_set
+    return plan_removals(before, made, wanted) if before and made and wanted else Removals()
