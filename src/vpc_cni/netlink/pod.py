@@ -27,6 +27,7 @@ from vpc_cni.netlink.route_socket import RouteSocket
 from vpc_cni.netlink.uapi import Scope
 from vpc_cni.netlink.wire import Message
 from vpc_cni.netlink.wiring import (
+    FROM_POD_PRIORITY,
     HOST_END_SETTINGS,
     VETH_QUEUES,
     PodWiring,
@@ -83,6 +84,12 @@ class PodPlane:
         self._ifindexes = ifindexes
         self._desired = desired if desired is not None else DesiredState()
         self._ipv6 = _KERNEL_IPV6.exists() if ipv6 is None else ipv6
+        # Addresses with a rule that may not be ours to rely on: of a former agent, or of a removal that failed.
+        self._unsure = {
+            rule.source.network_address
+            for rule in host.list_rules()
+            if rule.priority == FROM_POD_PRIORITY and rule.source is not None
+        }
 
     def wire(
         self,
@@ -174,7 +181,9 @@ class PodPlane:
         if not indexes.host:
             return self._create_pair_slowly(wiring, pod, create)
         completion = host_batch(wiring, indexes.host, wiring.container_mac, ipv6=self._ipv6)
-        self._host.execute([create, *remove_source_rule(wiring.network), *completion])
+        stale = remove_source_rule(wiring.network) if wiring.address in self._unsure else []
+        self._host.execute([create, *stale, *completion])
+        self._unsure.discard(wiring.address)
         return WiredPod(indexes.host, indexes.container, wiring.host_mac, wiring.container_mac)
 
     def _create_pair_slowly(self, wiring: PodWiring, pod: RouteSocket, create: Message) -> WiredPod:
@@ -278,6 +287,7 @@ class PodPlane:
     def _retire(self, ifindex: int, alias: str, network: IPv4Network) -> None:
         """Remove rules, and of the link that has this index and alias the route; 0 for no link."""
         self._desired.remove_pod(network.network_address)
+        self._unsure.add(network.network_address)
         batch = remove_pod_rules(network)
         if ifindex:
             self._desired.forget_link(ifindex)
@@ -288,6 +298,7 @@ class PodPlane:
         failures = self._host.execute(batch)
         while not {1, 3} <= failures.keys():  # a second copy was there to remove: look for a third
             failures = self._host.execute(remove_pod_rules(network))
+        self._unsure.discard(network.network_address)
 
     def find_link(self, key: SandboxKey, host_ifname: str = "") -> Link | None:
         """Return the host end of a sandbox; quick when it has the expected name, else all links are looked at."""

@@ -77,8 +77,30 @@ def test_pod_of_a_secondary_eni_gets_both_rules(node: "Node") -> None:
 def test_a_rule_of_the_addresss_former_life_is_replaced(node: "Node") -> None:
     stale = Rule(1536, table=7, source=ip_network("10.0.1.1/32"))
     node.host.execute([messages.add_rule(stale)])
-    node.wire(node.wiring(1, route_table=3), node.new_pod())
-    assert stale not in node.host.list_rules()
+    pod, wiring = node.new_pod(), node.wiring(1, route_table=3)
+    wired = PodPlane(node.host, node.reaper, iter([500_000])).wire(wiring, pod=pod.sock, netns_fd=pod.netns.fd)
+    assert pod_rules_left(node) == list(pod_rules(wiring.address, 3))
+    node.plane.unwire(wiring.key, wiring.address, wired.ifindex)
+
+
+def test_a_rule_that_a_failed_del_left_is_replaced(node: "Node") -> None:
+    """The DEL ends after its first requests; the address gets a pod on another ENI."""
+    wiring = node.wiring(1, route_table=3)
+    lifetime = Lifetime(100)
+    host = interrupted_socket(node.netns, lifetime)
+    plane = PodPlane(host, node.reaper, iter(range(500_000, 500_009)))
+    pod, other = node.new_pod(), node.new_pod()
+    wired = plane.wire(wiring, pod=pod.sock, netns_fd=pod.netns.fd)
+    lifetime.requests = 1
+    with pytest.raises(InterruptedError):
+        plane.unwire(wiring.key, wiring.address, wired.ifindex)
+    lifetime.requests = 100
+    plane.wire(
+        node.wiring(1, container_id="next", host_ifname="eninext", route_table=7),
+        pod=other.sock,
+        netns_fd=other.netns.fd,
+    )
+    assert Rule(1536, table=3, source=ip_network("10.0.1.1/32")) not in node.host.list_rules()
 
 
 def test_a_link_too_narrow_for_ipv6_is_wired(node: "Node") -> None:
@@ -256,7 +278,7 @@ def interrupted_socket(netns: Netns, lifetime: Lifetime) -> InterruptedSocket:
     return sock
 
 
-REQUESTS_OF_ADD = 14  # 7 for the host, 7 for the pod
+REQUESTS_OF_ADD = 13  # 6 for the host, 7 for the pod
 REQUESTS_OF_DEL = 6
 
 
