@@ -37,7 +37,6 @@ from vpc_cni.netlink.wiring import (
     host_network,
     host_route,
     pod_batch,
-    pod_rules,
     remove_pod_rules,
     remove_source_rule,
 )
@@ -140,7 +139,7 @@ class PodPlane:
         """
         self._desired.set_link(ifindex, HOST_END_SETTINGS)
         self._desired.add_routes([host_route(wiring, ifindex)])
-        self._desired.add_pod(wiring.address, pod_rules(wiring.address, wiring.route_table))
+        self._desired.add_pod(wiring.address, wiring.rules)
         if container_mac:
             self._desired.add_neighbour(host_neighbour(wiring, ifindex, container_mac))
 

@@ -48,9 +48,13 @@ class PodWiring:
     route_table: int = MAIN_TABLE
     network: IPv4Network = field(init=False, compare=False, repr=False)
     """The address as a /32; made once, since an ADD needs it in every request."""
+    rules: tuple[Rule, ...] = field(init=False, compare=False, repr=False)
+    """The host's rules of the pod; made once, for the kernel and for drift repair."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "network", host_network(self.address))
+        network = host_network(self.address)
+        object.__setattr__(self, "network", network)
+        object.__setattr__(self, "rules", _rules_of(network, self.route_table))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,10 @@ def host_route(wiring: PodWiring, ifindex: int) -> Route:
 
 def pod_rules(address: IPv4Address, route_table: int) -> tuple[Rule, ...]:
     """Return the rules of a pod: to it by the main table; from it by its ENI's table unless that is the main one."""
-    network = host_network(address)
+    return _rules_of(host_network(address), route_table)
+
+
+def _rules_of(network: IPv4Network, route_table: int) -> tuple[Rule, ...]:
     to_pod = Rule(TO_POD_PRIORITY, destination=network)
     if route_table == MAIN_TABLE:
         return (to_pod,)
@@ -120,7 +127,7 @@ def host_batch(wiring: PodWiring, ifindex: int, container_mac: str, *, ipv6: boo
         ),
         messages.replace_route(host_route(wiring, ifindex)),
         messages.replace_neighbour(host_neighbour(wiring, ifindex, container_mac)),
-        *(messages.add_rule(rule).tolerating(errno.EEXIST) for rule in pod_rules(wiring.address, wiring.route_table)),
+        *(messages.add_rule(rule).tolerating(errno.EEXIST) for rule in wiring.rules),
     ]
 
 
