@@ -23,6 +23,7 @@ from vpc_cni.netlink.wire import (
     Answer,
     Message,
     encode_message,
+    is_acknowledgement,
     iter_answers,
     parse_done_errno,
     parse_verdict,
@@ -124,8 +125,11 @@ class RouteSocket:
 
     def _execute_chunk(self, batch: Sequence[Message], start: int, end: int, failures: dict[int, int]) -> None:
         first, last = self._send_batch(batch[start:end])
+        answered = self._receive()
+        if is_acknowledgement(answered, last):  # nothing failed, or that would have come before
+            return
         problem: KernelError | None = None
-        for answer in self._answers(first, last):
+        for answer in self._answers(first, last, answered):
             if answer.type != uapi.NLMSG_ERROR:
                 continue
             position = start + answer.sequence - first
@@ -170,12 +174,13 @@ class RouteSocket:
             raise kernel_error("read the kernel's answer", errno.EMSGSIZE)
         return data
 
-    def _answers(self, first: int, last: int) -> Iterator[Answer]:
+    def _answers(self, first: int, last: int, received: bytes = b"") -> Iterator[Answer]:
         """Yield answers to the given sequence numbers; what belongs to an abandoned request is skipped."""
         while True:
-            for answer in iter_answers(self._receive()):
+            for answer in iter_answers(received or self._receive()):
                 if first <= answer.sequence <= last:
                     yield answer
+            received = b""
 
     def links_by_index(self, ifindexes: Sequence[int]) -> dict[int, Link]:
         """Look up several links; those that do not exist are absent from the result."""

@@ -15,6 +15,7 @@ _ATTRIBUTE = struct.Struct("=HH")
 _U32 = struct.Struct("=I")
 _U32_ATTRIBUTE = struct.Struct("=HHI")
 _ATTRIBUTE_OF_4 = struct.Struct("=HH4s")
+_VERDICT = struct.Struct("=IHHIIi")
 _ERRNO = struct.Struct("=i")
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 _NESTED = 0x8000
@@ -124,6 +125,14 @@ def parse_u32(payload: bytes) -> int:
 def parse_text(payload: bytes) -> str:
     """Decode a string with or without its terminator."""
     return payload.rstrip(b"\0").decode(errors="replace")
+
+
+def is_acknowledgement(data: bytes, sequence: int) -> bool:
+    """Whether a datagram says that the request of this number succeeded. Cost: that of one look."""
+    if len(data) < _VERDICT.size:
+        return False
+    _length, kind, _flags, number, _port, errno = _VERDICT.unpack_from(data)
+    return bool(kind == uapi.NLMSG_ERROR and number == sequence and errno == 0)
 
 
 def parse_verdict(answer: Answer) -> Verdict:

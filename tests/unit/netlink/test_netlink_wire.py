@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpc_cni.netlink import wire
+from vpc_cni.netlink import uapi, wire
 from vpc_cni.netlink.wire import Answer, Message
 
 attributes = st.lists(st.tuples(st.integers(1, 0x3FFF), st.binary(max_size=40)), max_size=8)
@@ -75,3 +75,15 @@ def test_an_acknowledgement_is_errno_zero() -> None:
 def test_tolerated_errors_add_up() -> None:
     message = Message(24, 0, b"", "x").tolerating(errno.EEXIST).tolerating(errno.ENOENT)
     assert message.tolerate == {errno.EEXIST, errno.ENOENT}
+
+
+def verdict(number: int, sequence: int, kind: int = uapi.NLMSG_ERROR) -> bytes:
+    return wire.HEADER.pack(36, kind, 0, sequence, 0) + struct.pack("=i", -number) + wire.HEADER.pack(0, 0, 0, 0, 0)
+
+
+def test_an_acknowledgement_is_a_success_of_the_request_that_was_asked_for() -> None:
+    assert wire.is_acknowledgement(verdict(0, 7), 7)
+    assert not wire.is_acknowledgement(verdict(0, 6), 7)
+    assert not wire.is_acknowledgement(verdict(errno.EEXIST, 7), 7)
+    assert not wire.is_acknowledgement(verdict(0, 7, uapi.RTM_NEWLINK), 7)
+    assert not wire.is_acknowledgement(verdict(0, 7)[:19], 7)
