@@ -14,6 +14,7 @@ from vpc_cni.manifests import encode_yaml
 
 DAEMON_SET = ("daemonset", "aws-node")
 OBJECTS = (
+    "pod/aws-node-x",
     "daemonset/aws-node",
     "configmap/amazon-vpc-cni",
     "serviceaccount/aws-node",
@@ -103,6 +104,21 @@ class Operator:
         path = "/apis/apps/v1/namespaces/kube-system/daemonsets/aws-node/status"
         self.server.kubectl("replace", f"--raw={path}", "-f", str(file))
 
+    def add_pod_that_cannot_start(self, reason: str) -> None:
+        """Make a pod of the DaemonSet, and report as a kubelet would that its container waits."""
+        metadata = {"name": "aws-node-x", "namespace": "kube-system", "labels": {"k8s-app": "aws-node"}}
+        containers = [{"name": "aws-node", "image": "a.example.com/b"}]
+        spec = {"serviceAccountName": "aws-node", "automountServiceAccountToken": False, "containers": containers}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        file = self.folder / "pod.json"
+        file.write_text(json.dumps(pod))
+        self.server.kubectl("create", "-f", str(file))
+        state = {"name": "aws-node", "image": "", "imageID": "", "ready": False, "restartCount": 0}
+        pod["status"] = {"containerStatuses": [{**state, "state": {"waiting": {"reason": reason}}}]}
+        file.write_text(json.dumps(pod))
+        path = "/api/v1/namespaces/kube-system/pods/aws-node-x/status"
+        self.server.kubectl("replace", f"--raw={path}", "-f", str(file))
+
     def replace(self, daemon_set: dict[str, Any]) -> None:
         file = self.folder / "edited.yaml"
         file.write_text(encode_yaml([daemon_set]))
@@ -119,4 +135,4 @@ def operator(
     """An operator whose cluster has nothing of the add-on yet."""
     monkeypatch.chdir(tmp_path)
     yield Operator(api_server, tmp_path, capsys)
-    api_server.kubectl("delete", "--ignore-not-found", "--namespace=kube-system", "--wait", *OBJECTS)
+    api_server.kubectl("delete", "--ignore-not-found", "--namespace=kube-system", "--now", *OBJECTS)

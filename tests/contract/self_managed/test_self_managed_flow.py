@@ -10,7 +10,6 @@ import pytest
 
 OLD = "v1.12.6-eksbuild.2"
 NEW = "v1.16.2"
-NEWER_IMAGE = "602401143452.dkr.ecr.us-west-2.amazonaws.com/amazon-k8s-cni:v1.16.2"
 APPLY_NEW = ("apply", "--version", NEW, "--force-conflicts", "--timeout=5")
 
 
@@ -152,6 +151,27 @@ def test_a_version_that_cannot_run_here_is_refused(operator: Any) -> None:
 def test_a_rollout_that_does_not_end_is_a_timeout_and_pods_that_cannot_start_a_failure(operator: Any) -> None:
     operator.kubectl_apply(OLD)
     assert operator.run(*APPLY_NEW[:-1], "--timeout=0").status == 6
+    operator.add_pod_that_cannot_start("ImagePullBackOff")
+    done = operator.run(*APPLY_NEW[:-1], "--timeout=0")
+    assert done.status == 5
+    assert "pod aws-node-x, container aws-node: ImagePullBackOff" in done.err
+
+
+def test_a_first_installation_and_an_update_of_it_need_no_force(operator: Any) -> None:
+    own = ("--image-set=own", "--registry=mirror.example.com")
+    assert operator.run("apply", "--version", "v1.12.6", *own, "--env", "WARM_IP_TARGET=5", "--timeout=0").status == 6
+    operator.play_controller()
+    done = operator.run("apply", "--version", NEW, "--timeout=5")
+    assert done.status == 0, done.err
+    assert operator.env()["WARM_IP_TARGET"] == "5"
+    assert operator.container()["image"] == f"mirror.example.com/amazon-k8s-cni:{NEW}"
+
+
+def test_an_eniconfig_definition_without_objects_is_no_obstacle(operator: Any) -> None:
+    installed(operator)
+    definition = "customresourcedefinition/eniconfigs.crd.k8s.amazonaws.com"
+    operator.server.kubectl("wait", "--for=condition=Established", definition, "--timeout=20s")
+    assert operator.run("backup", "--json").status == 0
 
 
 def test_restore_brings_everything_back(operator: Any, tmp_path: Path) -> None:
