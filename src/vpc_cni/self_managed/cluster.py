@@ -21,6 +21,7 @@ from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedR
 from lightkube.types import PatchType
 
 from vpc_cni.errors import (
+    CallerError,
     ConfigurationError,
     KubernetesConflictError,
     KubernetesDeniedError,
@@ -29,7 +30,7 @@ from vpc_cni.errors import (
     KubernetesThrottledError,
     KubernetesUnreachableError,
 )
-from vpc_cni.manifests import Manifest
+from vpc_cni.manifests import Manifest, parse_yaml
 from vpc_cni.self_managed.inventory import FIELD_MANAGER, NAMESPACE, Reference, Resource, reference_of
 
 _TIMEOUT_SECONDS = 30.0
@@ -74,11 +75,11 @@ class Cluster:
             ConfigurationError: the file is missing, or names no such context or way to log in.
         """
         try:
-            config = KubeConfig.from_file(place.kubeconfig).get(place.context or None)
+            config = _read_kubeconfig(place.kubeconfig).get(place.context or None)
             parameters = ConnectionParams(timeout=httpx2.Timeout(_TIMEOUT_SECONDS))
             self._http = open_http(config, parameters)  # type: ignore[arg-type] # None has been raised for
             self._client = Client(config, timeout=httpx2.Timeout(_TIMEOUT_SECONDS), field_manager=FIELD_MANAGER)
-        except (ConfigError, OSError, KeyError, ValueError, AssertionError) as err:
+        except (ConfigError, CallerError, OSError, KeyError, TypeError, ValueError, AssertionError) as err:
             raise ConfigurationError(
                 f"kubeconfig {place.kubeconfig} cannot be used: {err}", hint="choose another by --kubeconfig, --context"
             ) from err
@@ -153,6 +154,13 @@ class Cluster:
             return dict(self._client.replace(_class(reference.resource)(manifest)))
 
 
+def _read_kubeconfig(file: Path) -> KubeConfig:
+    documents = parse_yaml(file.read_text(encoding="utf-8"), str(file))
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        raise ConfigError("it is no map of clusters, contexts and users")
+    return KubeConfig.from_dict(documents[0], file)
+
+
 def _where(resource: Resource) -> dict[str, Any]:
     return {"namespace": NAMESPACE} if resource.namespaced else {}
 
@@ -178,6 +186,11 @@ def _translated(what: str) -> Iterator[None]:
         raise ConfigurationError(f"cannot {what}: {err}", hint="check how the kubeconfig logs in") from err
     except (httpx2.HTTPError, OSError) as err:
         raise KubernetesUnreachableError(f"cannot {what}: {err or type(err).__name__}", status=0) from err
+    except (ValueError, KeyError, TypeError) as err:
+        # No JSON where some was due: from a proxy on the way, or from the program that gets the token.
+        raise KubernetesError(
+            f"cannot {what}: an answer could not be read: {err!r}", status=0, retryable=False
+        ) from err
 
 
 def _error_of(what: str, status: int, reason: str, message: str) -> KubernetesError:
