@@ -240,9 +240,10 @@ with Lab(name='x', nodes=1) as lab:
 """
 
 
-def test_programs_run_where_the_file_system_of_the_run_folder_forbids_them(tmp_path):
-    command = ["unshare", "--mount", "sh", "-c", NOEXEC_SCRIPT, "sh", str(tmp_path), sys.executable]
-    environment = {**os.environ, "VPC_CNI_LAB_DIR": str(tmp_path / "labs")}
+def test_programs_run_where_the_file_system_of_the_run_folder_forbids_them(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("x")  # a short name: below it lie sockets
+    command = ["unshare", "--mount", "sh", "-c", NOEXEC_SCRIPT, "sh", str(folder), sys.executable]
+    environment = {**os.environ, "VPC_CNI_LAB_DIR": str(folder / "labs")}
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("10.0.")
