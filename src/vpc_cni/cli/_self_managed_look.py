@@ -1,6 +1,8 @@
 """Commands that look at an installation and change nothing in the cluster: status, backup, diff, verify."""
 
 import json
+import secrets
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,10 +49,13 @@ from vpc_cni.self_managed import (
     Outcome,
     find_installed,
     parse_backup,
+    probe_pod,
     verify,
     write_backup,
 )
-from vpc_cni.self_managed.flow import list_agent_pods, read_installation
+from vpc_cni.self_managed.flow import list_agent_pods, probe, read_installation
+
+_PROBE_SECONDS = 60.0
 
 
 def show_status(
@@ -149,6 +154,8 @@ def verify_installation(
     backup: Annotated[
         str, typer.Option(metavar="FILE", help="Whose settings must still be there; else the live.")
     ] = "",
+    probe_image: Annotated[str, typer.Option(metavar="IMAGE", help="Start a pod of it for an address.")] = "",
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="For the address.")] = _PROBE_SECONDS,
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
     cluster_name: ClusterNameOption = "",
@@ -168,6 +175,9 @@ def verify_installation(
         )
         target = Inventory(plan_for(session, before, wish).target)
         checks = verify(Evidence(live, list_agent_pods(session.cluster), session.eks), target)
+        if probe_image:
+            pod = probe_pod(f"vpc-cni-probe-{secrets.token_hex(4)}", probe_image)
+            checks = (*checks, probe(session.cluster, time, pod, timeout))
     rows = [asdict(each) for each in checks]
     typer.echo(json.dumps({"checks": rows}, indent=2) if as_json else "\n".join(check_lines(checks)))
     failed = [each.name for each in checks if each.outcome is Outcome.FAILED]

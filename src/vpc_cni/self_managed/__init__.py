@@ -29,7 +29,7 @@ from vpc_cni.self_managed.planning import (
 )
 from vpc_cni.self_managed.restoring import RestorePlan, plan_restore
 from vpc_cni.self_managed.rollout import Progress, find_troubles, judge_rollout
-from vpc_cni.self_managed.verification import Check, Evidence, Outcome, verify
+from vpc_cni.self_managed.verification import Check, Evidence, Outcome, judge_probe, probe_pod, verify
 
 __all__ = [
     "NOT_ASKED",
@@ -57,10 +57,12 @@ __all__ = [
     "find_installed",
     "find_troubles",
     "judge_eks_error",
+    "judge_probe",
     "judge_rollout",
     "parse_backup",
     "plan_restore",
     "plan_update",
+    "probe_pod",
     "refuse_unless_self_managed",
     "verify",
     "write_backup",

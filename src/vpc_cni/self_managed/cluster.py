@@ -6,7 +6,7 @@ know, and a backup must not. Errors come out as those of the one exception tree.
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,11 @@ class Cluster:
         reference = reference_of(manifest)
         with _translated(f"create {reference}"):
             return dict(self._client.create(_class(reference.resource)(manifest)))
+
+    def delete(self, reference: Reference) -> None:
+        """Delete an object; one that is gone already is fine."""
+        with suppress(KubernetesNotFoundError), _translated(f"delete {reference}"):
+            self._client.delete(_class(reference.resource), reference.name, **_where(reference.resource))
 
     def replace(self, manifest: Manifest) -> Manifest:
         """Put an object in the place of a live one; with its ``resourceVersion`` only if nobody changed that since."""

@@ -24,6 +24,7 @@ from vpc_cni.self_managed.planning import UpdatePlan
 from vpc_cni.self_managed.removals import lay_removals
 from vpc_cni.self_managed.restoring import RestorePlan
 from vpc_cni.self_managed.rollout import Progress, find_troubles, judge_rollout
+from vpc_cni.self_managed.verification import Check, Outcome, judge_probe
 
 if TYPE_CHECKING:
     # At run time the caller brings it: without lightkube, what needs no cluster still works.
@@ -149,6 +150,21 @@ def _fail(cluster: "Cluster", progress: Progress, deadline_seconds: float) -> No
     if troubles:
         raise RolloutError("\n  ".join([said, *troubles]), hint="mend it, or restore the backup")
     raise RolloutTimeoutError(said, hint="it goes on: watch it with kubectl rollout status, or restore the backup")
+
+
+def probe(cluster: "Cluster", clock: Clock, pod: Manifest, deadline_seconds: float) -> Check:
+    """Start a pod, wait until it has an address, and delete it whatever came of it."""
+    cluster.create(pod)
+    reference, deadline = reference_of(pod), clock.monotonic() + deadline_seconds
+    try:
+        while True:
+            live = cluster.get(reference)
+            check = judge_probe(live)
+            if check.outcome is Outcome.OK or live is None or clock.monotonic() >= deadline:
+                return check
+            clock.sleep(_POLL_SECONDS)
+    finally:
+        cluster.delete(reference)
 
 
 def apply_restore(cluster: "Cluster", plan: RestorePlan) -> None:

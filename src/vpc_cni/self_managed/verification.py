@@ -9,6 +9,7 @@ from vpc_cni.self_managed.carrying import env_values
 from vpc_cni.self_managed.detection import EksAnswer, EksVerdict
 from vpc_cni.self_managed.inventory import (
     AGENT,
+    NAMESPACE,
     SERVICE_ACCOUNTS,
     Inventory,
     Reference,
@@ -59,6 +60,32 @@ def verify(evidence: Evidence, target: Inventory) -> tuple[Check, ...]:
         _other_fields(evidence.live, target),
         *_role(evidence, target),
     )
+
+
+def probe_pod(name: str, image: str) -> Manifest:
+    """Return a pod that needs an address of its own and nothing else."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/name": "vpc-cni-probe"}},
+        "spec": {
+            "containers": [{"name": "probe", "image": image}],
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+        },
+    }
+
+
+def judge_probe(pod: Manifest | None) -> Check:
+    """Say whether a probe pod has an address; None for one that somebody deleted."""
+    status = {} if pod is None else pod.get("status", {})
+    address, node = status.get("podIP", ""), {} if pod is None else pod.get("spec", {})
+    if address:
+        return Check("probe pod", Outcome.OK, f"{address} on node {node.get('nodeName', '')}")
+    where = f"on node {node['nodeName']}" if node.get("nodeName") else "on no node"
+    found = "it is gone" if pod is None else f"{status.get('phase', 'Pending')} {where}"
+    return Check("probe pod", Outcome.FAILED, "; ".join([f"no address: {found}", *find_troubles([pod or {}])]))
 
 
 def _managed(eks: EksAnswer) -> Check:

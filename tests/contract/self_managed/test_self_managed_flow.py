@@ -157,6 +157,20 @@ def test_a_rollout_that_does_not_end_is_a_timeout_and_pods_that_cannot_start_a_f
     assert "pod aws-node-x, container aws-node: ImagePullBackOff" in done.err
 
 
+def test_a_probe_pod_that_gets_no_address_fails_and_is_deleted(operator: Any) -> None:
+    operator.kubectl_apply(NEW)
+    operator.play_controller()
+    # The account that a controller makes in every namespace.
+    operator.server.kubectl("-n", "kube-system", "create", "serviceaccount", "default")
+    done = operator.run("verify", "--probe-image=a.example.com/b", "--timeout=0")
+    assert done.status == 8
+    assert "probe pod: no address: Pending on no node" in done.out
+    pods = operator.server.kubectl(
+        "-n", "kube-system", "get", "pods", "--selector=app.kubernetes.io/name=vpc-cni-probe"
+    )
+    assert pods.stdout == ""
+
+
 def test_a_first_installation_and_an_update_of_it_need_no_force(operator: Any) -> None:
     own = ("--image-set=own", "--registry=mirror.example.com")
     assert operator.run("apply", "--version", "v1.12.6", *own, "--env", "WARM_IP_TARGET=5", "--timeout=0").status == 6

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.self_managed.conftest import ROLE
 from vpc_cni.manifests import Manifest
-from vpc_cni.self_managed import NOT_ASKED, EksAnswer, EksVerdict, Evidence, Inventory, Outcome, verify
+from vpc_cni.self_managed import NOT_ASKED, EksAnswer, EksVerdict, Evidence, Inventory, Outcome, judge_probe, verify
 
 STATUS = {"observedGeneration": 1, "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1}
 Install = Callable[..., Inventory]
@@ -92,3 +92,22 @@ def test_every_pod_must_carry_the_role(target: Inventory) -> None:
 def test_a_managed_addon_must_be_well(target: Inventory, addon: dict[str, Any], fails: bool) -> None:
     eks = EksAnswer(EksVerdict.HAS_ADDON, addon=addon)
     assert failed(live_of(target), target, eks=eks) == (["add-on of EKS"] if fails else [])
+
+
+@pytest.mark.parametrize(
+    ("pod_found", "outcome", "words"),
+    [
+        (
+            {"spec": {"nodeName": "n"}, "status": {"phase": "Running", "podIP": "10.0.1.5"}},
+            Outcome.OK,
+            "10.0.1.5 on node n",
+        ),
+        ({"spec": {"nodeName": "n"}, "status": {"phase": "Pending"}}, Outcome.FAILED, "Pending on node n"),
+        ({"spec": {}}, Outcome.FAILED, "Pending on no node"),
+        (None, Outcome.FAILED, "it is gone"),
+    ],
+)
+def test_a_probe_pod_passes_with_an_address(pod_found: Manifest | None, outcome: Outcome, words: str) -> None:
+    check = judge_probe(pod_found)
+    assert check.outcome is outcome
+    assert words in check.detail
