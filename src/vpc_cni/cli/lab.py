@@ -60,6 +60,12 @@ def up(
     ] = CredentialSource.INSTANCE,
     seed: Annotated[int, typer.Option(help="Same seed, same addresses and ids.")] = DEFAULTS.seed,
     kubernetes: Annotated[bool, typer.Option("--kubernetes", help="Run a real Kubernetes on the nodes.")] = False,
+    install: Annotated[
+        bool, typer.Option("--install", help="Install the add-on as its DaemonSet, instead of agents of the lab.")
+    ] = False,
+    image: Annotated[
+        Path, typer.Option(help="With --install: archive of its images, as `make image` builds it.")
+    ] = lab_kubernetes.ARCHIVE,
     proxy_backend: Annotated[
         ProxyBackend, typer.Option(help="Which iptables kube-proxy writes its rules with.")
     ] = ProxyBackend.NFT,
@@ -81,6 +87,7 @@ def up(
         seed=seed,
         credentials=credentials,
         kubernetes=kubernetes,
+        install=str(image.absolute()) if install else "",
         proxy_backend=proxy_backend,
     )
     with progress_printer() as progress:

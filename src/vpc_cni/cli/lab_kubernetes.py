@@ -10,10 +10,12 @@ import typer
 
 from vpc_cni.cli.lab_output import progress_printer, say
 from vpc_cni.lab import Lab, LabOptions
+from vpc_cni.lab.kubernetes.installer import DEFAULT_ARCHIVE
 
 app = typer.Typer(help="A real Kubernetes in the lab.", no_args_is_help=True)
 
 DEFAULTS = LabOptions()
+ARCHIVE = Path(os.path.relpath(DEFAULT_ARCHIVE))
 Name = Annotated[str, typer.Option("--name", help="Name of the lab; several can be up side by side.")]
 Node = Annotated[str, typer.Argument(help="Node.")]
 Program = Annotated[str, typer.Argument(help="etcd, kube-apiserver, kube-controller-manager or kube-scheduler.")]
@@ -40,6 +42,21 @@ def load(
     """Import images on every node, and on those that join later."""
     with progress_printer() as progress:
         Lab.attach(name, on_progress=progress).kubernetes.load(*archives)
+
+
+@app.command()
+def install(
+    *,
+    image: Annotated[Path, typer.Option(help="Archive of the add-on's images, as `make image` builds it.")] = ARCHIVE,
+    version: Annotated[
+        str, typer.Option(help="Version, such as v1.16.2-eksbuild.1; the newest that the cluster runs without.")
+    ] = "",
+    name: Name = DEFAULTS.name,
+) -> None:
+    """Install the add-on as its DaemonSet, or update it, and wait until every node serves with it."""
+    with progress_printer() as progress:
+        installed = Lab.attach(name, on_progress=progress).kubernetes.install(image, version)
+    say(f"aws-node {installed} serves on every node")
 
 
 @app.command(name="exec", context_settings={"allow_interspersed_args": False})

@@ -50,7 +50,8 @@ class Operations:
             self.agent_supervise,
             self.down,
         )
-        return {handler.__name__: handler for handler in handlers} | ClusterOperations(self._world.cluster).table()
+        of_cluster = ClusterOperations(self._world.cluster, self._world.addon_place)
+        return {handler.__name__: handler for handler in handlers} | of_cluster.table()
 
     async def status(self, _args: Arguments, _progress: Progress) -> object:
         return await describe_world(self._world)

@@ -40,6 +40,8 @@ class LabOptions:
         port: of the EC2 and STS APIs on 127.0.0.1; 0 lets the kernel choose.
         seed: the same seed and the same calls give the same addresses and ids.
         kubernetes: run a real Kubernetes on the nodes; needs root and `vpc-cni lab kubernetes prepare`.
+        install: archive of the add-on's images; it is then installed into the cluster as its DaemonSet, and the lab
+            starts no agents. Empty for none.
         proxy_backend: ``nft`` or ``legacy``: which iptables the cluster's kube-proxy writes its rules with.
     """
 
@@ -61,6 +63,7 @@ class LabOptions:
     port: int = 0
     credentials: str = CredentialSource.INSTANCE
     kubernetes: bool = False
+    install: str = ""
     proxy_backend: str = PROXY_BACKENDS[0]
 
     def __post_init__(self) -> None:
@@ -72,12 +75,19 @@ class LabOptions:
             )
         if self.proxy_backend not in PROXY_BACKENDS:
             raise CallerError(f'"{self.proxy_backend}" is no iptables', hint=f"choose {' or '.join(PROXY_BACKENDS)}")
+        if self.install and not self.kubernetes:
+            raise CallerError("an add-on is installed into a Kubernetes", hint="add --kubernetes")
         self.subnets()
+
+    @property
+    def runs_agents(self) -> bool:
+        """Whether the lab starts an agent on each node by itself."""
+        return self.agents and not self.install
 
     @property
     def awaits_daemonset(self) -> bool:
         """Whether the nodes are left as a cloud starts them: agent and plugin shall come as a DaemonSet."""
-        return self.kubernetes and not self.agents
+        return self.kubernetes and not self.runs_agents
 
     def cidr(self) -> IPv4Network:
         """Return the VPC's block.

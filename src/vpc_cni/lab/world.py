@@ -20,7 +20,9 @@ from vpc_cni.lab.cloud.instance_types import instance_types
 from vpc_cni.lab.cloud.records import Instance, Interface, Subnet
 from vpc_cni.lab.fabric import Fabric, FabricOptions
 from vpc_cni.lab.faults import FaultBook
+from vpc_cni.lab.kubernetes.addon import AddonPlace
 from vpc_cni.lab.kubernetes.cluster import Cluster
+from vpc_cni.lab.kubernetes.installer import install_addon, require_archive
 from vpc_cni.lab.kubernetes.node_config import NodeFacts
 from vpc_cni.lab.kubernetes.shape import CONTROL_PLANE, CONTROL_PLANE_TYPE
 from vpc_cni.lab.namespaces import NetnsFolder
@@ -71,6 +73,8 @@ class World:
 
     async def up(self, progress: Progress) -> None:
         """Build the VPC, start the API servers and the nodes; returns when every agent serves."""
+        if self.options.install:
+            require_archive(Path(self.options.install))
         self.fabric.start()
         self._create_vpc()
         await self._settle()
@@ -84,6 +88,8 @@ class World:
         await self._wait_for_agents(progress)
         if self.cluster is not None:
             await self.cluster.wait_ready(progress)
+            if self.options.install:
+                await install_addon(self.cluster, self.addon_place, Path(self.options.install), "", progress)
 
     async def down(self) -> None:
         """End everything that this process started; namespaces end with it."""
@@ -238,6 +244,15 @@ class World:
     @property
     def vpc_id(self) -> str:
         return self._subnets[0].vpc_id
+
+    @property
+    def addon_place(self) -> AddonPlace:
+        return AddonPlace(
+            cluster_name=self.options.name,
+            region=self.cloud.settings.region,
+            api_endpoint=self.servers.endpoints.node_api,
+            overrides=self.options.env,
+        )
 
     def _create_vpc(self) -> None:
         vpc = networks.create_vpc(self.cloud, self.options.cidr(), given={"Name": f"lab-{self.options.name}"})

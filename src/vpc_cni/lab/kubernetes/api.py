@@ -22,6 +22,7 @@ REQUEST_SECONDS = 10.0
 POLL_SECONDS = 0.1
 NOT_FOUND, CONFLICT = 404, 409
 MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 
 
 class ApiError(HostError):
@@ -80,6 +81,17 @@ class ApiClient:
     async def patch(self, path: str, document: Json) -> Json:
         """Merge fields into an object."""
         return await asyncio.to_thread(self._request, "PATCH", path, document, MERGE_PATCH)
+
+    async def apply(self, path: str, document: Json, field_manager: str) -> Json:
+        """Make or change an object so that it has these fields, on the server's side.
+
+        Fields of others are taken over: what the lab is asked to install wins.
+
+        Raises:
+            ApiError: refused.
+        """
+        query = f"?fieldManager={field_manager}&force=true"
+        return await asyncio.to_thread(self._request, "PATCH", path + query, document, APPLY_PATCH)
 
     async def delete(self, path: str) -> None:
         """Delete an object, at once and with what belongs to it; one that is not there is no error."""

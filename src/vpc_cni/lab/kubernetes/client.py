@@ -8,6 +8,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 from vpc_cni.errors import CallerError
+from vpc_cni.lab.kubernetes.installer import DEFAULT_ARCHIVE
 from vpc_cni.lab.kubernetes.tooling.programs import SEARCH_PATH, require_program
 
 KUBECTL_SECONDS = 60.0
@@ -56,6 +57,20 @@ class LabKubernetes:
     def load(self, *archives: Path) -> None:
         """Import archives of images (``docker save``, OCI) on every node, and on those that join later."""
         self._call("kubernetes_load", archives=[str(Path(archive).absolute()) for archive in archives])
+
+    def install(self, archive: Path = DEFAULT_ARCHIVE, version: str = "") -> str:
+        """Install the add-on as its DaemonSet, or update it; return its version when every node serves with it.
+
+        Args:
+            archive: what `make image` builds.
+            version: for example ``v1.16.2-eksbuild.1``, which is then the images' tag; empty for the newest.
+
+        Raises:
+            CallerError: no such archive or version.
+            HostError: the roll-out did not end in time.
+        """
+        installed: str = self._call("kubernetes_install", archive=str(Path(archive).absolute()), version=version)
+        return installed
 
     def switch_off(self, node: str) -> None:
         """End containerd, kubelet, kube-proxy and all containers of a node at once, as a power cut does.

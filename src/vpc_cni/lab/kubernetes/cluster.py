@@ -49,6 +49,8 @@ class Cluster:
         require_host()
         self.paths = ClusterPaths(paths.root / "kubernetes")
         self.nodes: dict[str, KubernetesNode] = {}
+        # Whether nodes have a network by now, or somebody is still to bring one.
+        self.has_network = options.runs_agents
         self._options = options
         self._lab_paths = paths
         self._folder = folder
@@ -99,6 +101,11 @@ class Cluster:
         except ApiError as err:
             log.warning("the object of %s stays: %s", name, err)
 
+    @property
+    def version(self) -> str:
+        """The release of Kubernetes, for example ``1.20.2``."""
+        return self._binaries.version
+
     def node(self, name: str) -> KubernetesNode:
         """Return a node.
 
@@ -116,14 +123,14 @@ class Cluster:
     async def wait_ready(self, progress: Progress) -> None:
         """Wait until every node that is on is Ready and pods may be created.
 
-        Without agents nodes cannot be Ready: it is enough that they have registered.
+        Without a network nodes cannot be Ready: it is enough that they have registered.
 
         Raises:
             HostError: something ended, or it took too long.
         """
         if self._starting is not None:
             await self._starting
-        condition, what = (self._is_ready, "Ready") if self._options.agents else (self._is_registered, "known")
+        condition, what = (self._is_ready, "Ready") if self.has_network else (self._is_registered, "known")
         try:
             await wait_until(condition, f"all nodes being {what}", NODES_SECONDS, self.require_running)
         except HostError as err:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from vpc_cni.errors import CallerError
 from vpc_cni.lab.control.server import Operation, Progress
+from vpc_cni.lab.kubernetes.addon import AddonPlace
 from vpc_cni.lab.kubernetes.cluster import Cluster
+from vpc_cni.lab.kubernetes.installer import install_addon
 
 Arguments = Mapping[str, object]
 
@@ -15,14 +17,21 @@ class ClusterOperations:
 
     Args:
         cluster: None in a lab without; every operation is then refused.
+        place: what an add-on must know of the lab.
     """
 
-    def __init__(self, cluster: Cluster | None) -> None:
+    def __init__(self, cluster: Cluster | None, place: AddonPlace) -> None:
         self._found = cluster
+        self._place = place
 
     def table(self) -> dict[str, Operation]:
         """Return the operations by name."""
-        handlers: tuple[Operation, ...] = (self.kubernetes_load, self.kubernetes_switch, self.kubernetes_program)
+        handlers: tuple[Operation, ...] = (
+            self.kubernetes_load,
+            self.kubernetes_install,
+            self.kubernetes_switch,
+            self.kubernetes_program,
+        )
         return {handler.__name__: handler for handler in handlers}
 
     async def kubernetes_load(self, args: Arguments, progress: Progress) -> object:
@@ -31,6 +40,10 @@ class ClusterOperations:
             raise CallerError('"archives" must be a list')
         await self._cluster.load_images([Path(str(archive)) for archive in archives], progress)
         return None
+
+    async def kubernetes_install(self, args: Arguments, progress: Progress) -> object:
+        archive, version = Path(str(args.get("archive"))), str(args.get("version") or "")
+        return await install_addon(self._cluster, self._place, archive, version, progress)
 
     async def kubernetes_switch(self, args: Arguments, _progress: Progress) -> object:
         """Switch a node off like a power cut, or on."""

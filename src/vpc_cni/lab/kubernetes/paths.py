@@ -28,6 +28,11 @@ class ClusterPaths:
         return self.root / "log"
 
     @property
+    def images(self) -> Path:
+        """Archives of images that the lab has made for its nodes."""
+        return self.root / "images"
+
+    @property
     def state(self) -> Path:
         """Mount point of a tmpfs that only the lab's process and its children have: etcd's data."""
         return self.root / "state"

@@ -50,7 +50,7 @@ class NodeBuilder:
         )
         netns = self.folder.get(instance.instance_id)
         pods = PodSet(name, netns, self.folder, node_runtime(paths), self.threads)
-        agent = self._build_agent(name, instance) if self.options.agents else None
+        agent = self._build_agent(name, instance) if self.options.runs_agents else None
         return Node(name, facts, netns, paths, pods, agent)
 
     def _build_agent(self, name: str, instance: Instance) -> AgentProcess:
