@@ -54,11 +54,16 @@ def kubernetes_programs() -> None:
 
 @pytest.fixture(scope="session")
 def figures() -> Iterator[dict[str, float]]:
-    """Return where tests note what they have measured, in seconds or counts; `build/e2e.json` has it at the end."""
+    """Return where tests note what they have measured, in seconds or counts.
+
+    `build/e2e.json` has it at the end, beside the figures of tests that did not run this time.
+    """
     noted: dict[str, float] = {}
     yield noted
     FIGURES.parent.mkdir(exist_ok=True)
-    FIGURES.write_text(json.dumps({name: round(value, 2) for name, value in sorted(noted.items())}, indent=1) + "\n")
+    earlier = json.loads(FIGURES.read_text()) if FIGURES.is_file() else {}
+    rounded = {**earlier, **{name: round(value, 2) for name, value in noted.items()}}
+    FIGURES.write_text(json.dumps(rounded, indent=1, sort_keys=True) + "\n")
 
 
 @pytest.fixture(scope="module")
