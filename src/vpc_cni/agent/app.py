@@ -45,6 +45,7 @@ from vpc_cni.agent.server import PluginServer
 from vpc_cni.agent.spool import SpoolWatch
 from vpc_cni.agent.spool_replay import SpoolReplay
 from vpc_cni.agent.steps import Step, crash_at
+from vpc_cni.agent.takeover import Ownership
 from vpc_cni.agent.unfinished import UnfinishedSteps
 from vpc_cni.agent.waiting import WaitingLane
 from vpc_cni.ec2 import Ec2Client, InstanceIdentity, MetadataClient, Timing, connect_ec2, connect_metadata
@@ -137,6 +138,7 @@ class Agent:
         self._serving: Serving | None = None
         self._reconciler: Reconciler | None = None
         self._cluster: ClusterSide | None = None
+        self._ownership = Ownership(settings.host.run_dir, settings.host.backing_store)
 
     # -- start ----------------------------------------------------------------------------------------------------
 
@@ -149,6 +151,7 @@ class Agent:
         for face in self._pages.open(LoopBridge(self._loop)):
             face.start()
             self._faces.append(face)
+        await self._ownership.wait_until_ours(self._health)
         metadata = connect_metadata(self._environ, timing=self._timing, observer=MetricsObserver(self._metrics))
         instance = await self._wait_for_identity(metadata)
         client = self._connect_ec2(metadata, instance)
@@ -175,6 +178,7 @@ class Agent:
         ours = attached.managed if attached.is_ec2_word else known_enis(attached.managed, journal.state)
         closed = await self._set_up_links(network, ours, node)
         restorer, ledger, wirer = self._restore(network, journal, read, ours)
+        self._ownership.take(network.nat_plan)
         for eni in closed:
             self._pool.set_eni_state(eni.eni_id, EniState.DRAINING)
         provisioner = self._build_provisioner(client, ledger, network, node)
@@ -401,6 +405,7 @@ class Agent:
         remove_marker(host.run_dir)
         write_conflist(host.conflist_dir, render_conflist(ConflistOptions.of(self._settings)))
         self._health.phase = ""
+        self._ownership.watch(self._stop.set)
 
     def _refused(self, error: Exception) -> None:
         self._metrics.errors.labels("refusedRequest").inc()
@@ -454,6 +459,7 @@ class Agent:
             cidrs = await self._in_thread(lambda: metadata.vpc_cidrs(mac=node.instance.primary_mac))
             if self._network is not None:
                 self._network.set_vpc_cidrs(cidrs)
+                self._ownership.keep(self._network.nat_plan)
         self._addresses_came()
 
     def _eni_link_gone(self, eni_id: str) -> None:
@@ -492,7 +498,8 @@ class Agent:
         if self._serving is not None:
             # The marker first: a plugin that finds the socket gone must already know that it is worth waiting.
             with _logged("announce the restart"):
-                write_marker(self._settings.host.run_dir, until=boottime() + MAX_WAIT_SECONDS)
+                if not self._ownership.is_asked:  # after a hand-back there is nobody to wait for
+                    write_marker(self._settings.host.run_dir, until=boottime() + MAX_WAIT_SECONDS)
             self._reach(Step.STOP_ANNOUNCED)
             self._lane.abort_all()
             await self._serving.server.close(_STOP_GRACE_SECONDS)
@@ -511,6 +518,8 @@ class Agent:
         self._serving = None
         if self._journal is not None:
             self._journal.close()
+            with _logged("hand the node back"):
+                await self._ownership.give_back()
         for face in self._faces:
             await self._loop.run_in_executor(None, face.close)
         self._executor.shutdown(wait=False, cancel_futures=True)

@@ -82,7 +82,7 @@ class CheckpointFile:
             content = encode_checkpoint(self._allocations())
             self._note(digest(content))
             self._reach(Step.CHECKPOINT_NOTED)
-            await asyncio.get_running_loop().run_in_executor(None, _replace, self._path, content)
+            await asyncio.get_running_loop().run_in_executor(None, replace_file, self._path, content)
             self._present = digest(content)
             self._reach(Step.CHECKPOINT_WRITTEN)
 
@@ -96,7 +96,8 @@ class CheckpointFile:
         self._journal.append(CheckpointWritten(upcoming))
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file (0600) in place of another, whole or not at all, even if the machine stops."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f"{path.name}.tmp")
     fd = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -134,6 +134,12 @@ class HostNetwork:
             self._nat.apply(plan)
             self._nat_plan = plan
 
+    @property
+    def nat_plan(self) -> NatPlan:
+        """What is translated and marked; there is one once the primary ENI is set up."""
+        assert self._nat_plan is not None  # noqa: S101 - the start sets the primary ENI up first
+        return self._nat_plan
+
     def start_repairs(self) -> None:
         """Put back from now on what someone removes."""
         self._drift.attach(asyncio.get_running_loop())

@@ -14,6 +14,7 @@ from rich.console import Console
 from vpc_cni.cli._introspection import fetch_json, parse_agent_address
 from vpc_cni.cli._status import Status, check_status
 from vpc_cni.cli._status_view import render_status
+from vpc_cni.cli.node_handback import handback, takeover
 from vpc_cni.settings import INTROSPECTION_SOCKET_NAME
 
 # As kubectl does: a line that is too long for the terminal is wrapped by it, and no identifier is ever cut.
@@ -21,12 +22,14 @@ _LEAST_WIDTH = 240
 
 DEFAULT_AGENT = f"/var/run/aws-node/{INTROSPECTION_SOCKET_NAME}"
 
-app = typer.Typer(help="Look at the agent of one node.", no_args_is_help=True)
+app = typer.Typer(help="Look at the agent of one node; give the node back, or take it again.", no_args_is_help=True)
+app.command()(handback)
+app.command()(takeover)
 
 
 @app.callback()
 def _node() -> None:
-    """Look at the agent of one node."""
+    """Look at the agent of one node; give the node back, or take it again."""
 
 
 @app.command()
