@@ -19,7 +19,7 @@ NOT_IMPORTED = {"httptools"}
 PARTS = {
     "agent": ("errors.py", "model", "settings", "ipam", "rpc", "netlink", "ec2", "kube", "agent", "install"),
     "lab": ("lab",),
-    "self-managed": ("self_managed",),
+    "self-managed": ("cluster", "self_managed"),
     "": ("cli", "manifests", "plugin"),
 }
 

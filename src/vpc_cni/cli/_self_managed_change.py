@@ -33,12 +33,11 @@ from vpc_cni.cli._self_managed_options import (
 from vpc_cni.cli._self_managed_session import Access, Session, open_session
 from vpc_cni.cli._self_managed_view import plan_document, plan_lines, restore_document, restore_lines
 from vpc_cni.cli._self_managed_wish import WishOptions, plan_for
+from vpc_cni.cluster import Conflict, Inventory, Progress
+from vpc_cni.cluster.inventory import FIELD_MANAGER
 from vpc_cni.errors import FieldConflictError, RefusedError
 from vpc_cni.manifests import name_of
 from vpc_cni.self_managed import (
-    Conflict,
-    Inventory,
-    Progress,
     RestorePlan,
     UpdatePlan,
     parse_backup,
@@ -53,7 +52,6 @@ from vpc_cni.self_managed.flow import (
     try_update,
     wait_for_rollout,
 )
-from vpc_cni.self_managed.inventory import FIELD_MANAGER
 
 _ROLLOUT_SECONDS = 600.0
 RepairOption = Annotated[

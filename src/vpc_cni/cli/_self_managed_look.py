@@ -39,13 +39,13 @@ from vpc_cni.cli._self_managed_view import (
     status_lines,
 )
 from vpc_cni.cli._self_managed_wish import WishOptions, plan_for
+from vpc_cni.cluster import Inventory
 from vpc_cni.errors import DeviationError, RefusedError, UnknownTypeError
 from vpc_cni.self_managed import (
     AddonType,
     Backup,
     EksVerdict,
     Evidence,
-    Inventory,
     Outcome,
     find_installed,
     parse_backup,

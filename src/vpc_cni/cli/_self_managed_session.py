@@ -14,7 +14,7 @@ from vpc_cni.self_managed import NOT_ASKED, Detection, EksAnswer, Sighting, dete
 from vpc_cni.self_managed.flow import see_daemon_set
 
 if TYPE_CHECKING:
-    from vpc_cni.self_managed.cluster import Cluster
+    from vpc_cni.cluster.client import Cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def open_session(access: Access, environ: Mapping[str, str] = os.environ) -> Ite
 
 def _connect(access: Access, environ: Mapping[str, str]) -> "Cluster":
     try:
-        from vpc_cni.self_managed.cluster import Cluster, find_place  # noqa: PLC0415 - an extra brings its client
+        from vpc_cni.cluster.client import Cluster, find_place  # noqa: PLC0415 - an extra brings its client
     except ModuleNotFoundError as err:
         raise _missing(err) from err
     return Cluster(find_place(environ, Path.home(), kubeconfig=access.kubeconfig, context=access.context))

@@ -4,20 +4,19 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from vpc_cni.cluster import Conflict, judge_rollout
+from vpc_cni.cluster.inventory import reference_of
 from vpc_cni.manifests import Change, ChangeKind
 from vpc_cni.self_managed import (
     Backup,
     Check,
-    Conflict,
     Detection,
     EksAnswer,
     RestorePlan,
     Sighting,
     UpdatePlan,
     find_installed,
-    judge_rollout,
 )
-from vpc_cni.self_managed.inventory import reference_of
 
 _MARKS = {ChangeKind.ADDED: "+", ChangeKind.REMOVED: "-", ChangeKind.CHANGED: "~"}
 _SHOWN_CHARACTERS = 200

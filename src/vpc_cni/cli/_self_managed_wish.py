@@ -5,9 +5,10 @@ from pathlib import Path
 
 from vpc_cni.cli._self_managed_options import pairs, read_catalogue, read_values
 from vpc_cni.cli._self_managed_session import Session
+from vpc_cni.cluster import Inventory
 from vpc_cni.errors import KubernetesUnreachableError
 from vpc_cni.manifests import ImageSet, parse_addon_version, parse_registry
-from vpc_cni.self_managed import Inventory, UpdatePlan, Wish, check_kubernetes, plan_update
+from vpc_cni.self_managed import UpdatePlan, Wish, check_kubernetes, plan_update
 
 
 @dataclass(frozen=True, slots=True)

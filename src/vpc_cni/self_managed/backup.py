@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vpc_cni.cluster.inventory import Inventory, reference_of
 from vpc_cni.errors import CallerError, HostError, InternalError
 from vpc_cni.manifests import Manifest
-from vpc_cni.self_managed.inventory import Inventory, reference_of
 
 FORMAT = 1
 _MOST_NAMES = 1000

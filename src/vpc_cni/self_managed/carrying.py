@@ -7,13 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vpc_cni.manifests import (
-    Configuration,
-    IpFamily,
-    Manifest,
-    find_changes,
-)
-from vpc_cni.self_managed.inventory import (
+from vpc_cni.cluster.inventory import (
     AGENT,
     CONFIG_MAP,
     CONFIG_MAPS,
@@ -22,6 +16,12 @@ from vpc_cni.self_managed.inventory import (
     Reference,
     find_container,
     pod_spec,
+)
+from vpc_cni.manifests import (
+    Configuration,
+    IpFamily,
+    Manifest,
+    find_changes,
 )
 
 INIT = "aws-vpc-cni-init"

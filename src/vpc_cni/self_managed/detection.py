@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vpc_cni.cluster.inventory import AGENT, FIELD_MANAGER, containers, find_container
 from vpc_cni.errors import CallerError
 from vpc_cni.manifests import (
     AddonVersion,
@@ -30,7 +31,6 @@ from vpc_cni.manifests import (
     parse_addon_version,
     parse_image_reference,
 )
-from vpc_cni.self_managed.inventory import AGENT, FIELD_MANAGER, containers, find_container
 
 _EKS_MANAGER = "eks"
 

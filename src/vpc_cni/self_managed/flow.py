@@ -4,11 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from vpc_cni.errors import KubernetesError, RefusedError, RolloutError, RolloutTimeoutError
-from vpc_cni.manifests import Manifest
-from vpc_cni.self_managed.conflicts import Conflict, find_conflicts
-from vpc_cni.self_managed.detection import Sighting
-from vpc_cni.self_managed.inventory import (
+from vpc_cni.cluster.conflicts import Conflict, find_conflicts
+from vpc_cni.cluster.inventory import (
     ADDON_OBJECTS,
     AGENT,
     DAEMON_SETS,
@@ -20,15 +17,18 @@ from vpc_cni.self_managed.inventory import (
     Reference,
     reference_of,
 )
+from vpc_cni.cluster.rollout import Progress, find_troubles, judge_rollout
+from vpc_cni.errors import KubernetesError, RefusedError, RolloutError, RolloutTimeoutError
+from vpc_cni.manifests import Manifest
+from vpc_cni.self_managed.detection import Sighting
 from vpc_cni.self_managed.planning import UpdatePlan
 from vpc_cni.self_managed.removals import lay_removals
 from vpc_cni.self_managed.restoring import RestorePlan
-from vpc_cni.self_managed.rollout import Progress, find_troubles, judge_rollout
 from vpc_cni.self_managed.verification import Check, Outcome, judge_probe
 
 if TYPE_CHECKING:
     # At run time the caller brings it: without lightkube, what needs no cluster still works.
-    from vpc_cni.self_managed.cluster import Cluster
+    from vpc_cni.cluster.client import Cluster
 
 DAEMON_SET = Reference(DAEMON_SETS, AGENT)
 _POLL_SECONDS = 1.0

@@ -4,6 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from vpc_cni.cluster.inventory import (
+    AGENT,
+    Inventory,
+    find_container,
+    find_named,
+    pod_spec,
+    reference_of,
+)
+from vpc_cni.cluster.repairs import Repairs, plan_repairs
 from vpc_cni.errors import CallerError, ConfigurationError, RefusedError, UnknownTypeError
 from vpc_cni.manifests import (
     Catalogue,
@@ -27,16 +36,7 @@ from vpc_cni.manifests import (
 )
 from vpc_cni.self_managed.carrying import Carried, lay_references, map_containers, take_over
 from vpc_cni.self_managed.detection import AddonType, Detection, Installed, find_installed
-from vpc_cni.self_managed.inventory import (
-    AGENT,
-    Inventory,
-    find_container,
-    find_named,
-    pod_spec,
-    reference_of,
-)
 from vpc_cni.self_managed.removals import Removals, plan_removals
-from vpc_cni.self_managed.repairs import Repairs, plan_repairs
 
 _AGENT_REPOSITORY = "amazon-k8s-cni"
 _REFERENCE_ONLY_VOLUME = "xtables-lock"

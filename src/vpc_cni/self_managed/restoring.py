@@ -5,10 +5,10 @@ Objects are replaced, not applied: an apply would leave in place whatever others
 
 from dataclasses import dataclass
 
+from vpc_cni.cluster.inventory import ADDON_OBJECTS, Inventory, reference_of
 from vpc_cni.errors import RefusedError
 from vpc_cni.manifests import Change, Manifest, ObjectName, find_changes, name_of, strip_server_fields
 from vpc_cni.self_managed.backup import Backup
-from vpc_cni.self_managed.inventory import ADDON_OBJECTS, Inventory, reference_of
 
 # Fields that the API server never lets anyone change.
 _IMMUTABLE = {

@@ -4,10 +4,7 @@ import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from vpc_cni.manifests import Manifest, find_changes
-from vpc_cni.self_managed.carrying import env_values
-from vpc_cni.self_managed.detection import EksAnswer, EksVerdict
-from vpc_cni.self_managed.inventory import (
+from vpc_cni.cluster.inventory import (
     AGENT,
     NAMESPACE,
     SERVICE_ACCOUNTS,
@@ -17,7 +14,10 @@ from vpc_cni.self_managed.inventory import (
     find_container,
     reference_of,
 )
-from vpc_cni.self_managed.rollout import find_troubles, judge_rollout
+from vpc_cni.cluster.rollout import find_troubles, judge_rollout
+from vpc_cni.manifests import Manifest, find_changes
+from vpc_cni.self_managed.carrying import env_values
+from vpc_cni.self_managed.detection import EksAnswer, EksVerdict
 
 _ROLE = "eks.amazonaws.com/role-arn"
 _ROLE_VARIABLE = "AWS_ROLE_ARN"

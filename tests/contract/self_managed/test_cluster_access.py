@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from vpc_cni.cluster.client import Cluster, Place, find_place
 from vpc_cni.errors import ConfigurationError, KubernetesError, KubernetesUnreachableError
-from vpc_cni.self_managed.cluster import Cluster, Place, find_place
 from vpc_cni.self_managed.flow import DAEMON_SET
 
 HOME = Path("/home/someone")

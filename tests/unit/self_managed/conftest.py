@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from vpc_cni.cluster import Inventory
 from vpc_cni.manifests import (
     ImageSet,
     Registry,
@@ -15,7 +16,6 @@ from vpc_cni.manifests import (
     read_configuration,
     render,
 )
-from vpc_cni.self_managed import Inventory
 
 ROLE = "arn:aws:iam::111122223333:role/AmazonEKSVPCCNIRole"
 

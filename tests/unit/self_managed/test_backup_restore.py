@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from vpc_cni.cluster import Inventory
 from vpc_cni.errors import CallerError, HostError, RefusedError
 from vpc_cni.manifests import Manifest
-from vpc_cni.self_managed import Backup, Inventory, encode_backup, parse_backup, plan_restore, write_backup
+from vpc_cni.self_managed import Backup, encode_backup, parse_backup, plan_restore, write_backup
 
 NOON = datetime(2024, 3, 1, 12, 0, 0, tzinfo=UTC)
 Install = Callable[..., Inventory]

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.unit.self_managed.conftest import ROLE
+from vpc_cni.cluster import Inventory
+from vpc_cni.cluster.inventory import SERVICE_ACCOUNTS, Reference, find_container
 from vpc_cni.errors import CallerError, ConfigurationError, RefusedError
 from vpc_cni.manifests import (
     ImageSet,
@@ -17,8 +19,7 @@ from vpc_cni.manifests import (
     parse_addon_version,
     read_configuration,
 )
-from vpc_cni.self_managed import Inventory, UpdatePlan, Wish, check_kubernetes, plan_update
-from vpc_cni.self_managed.inventory import SERVICE_ACCOUNTS, Reference, find_container
+from vpc_cni.self_managed import UpdatePlan, Wish, check_kubernetes, plan_update
 from vpc_cni.self_managed.removals import lay_removals
 
 CATALOGUE = packaged_catalogue()

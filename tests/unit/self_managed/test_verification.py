@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.unit.self_managed.conftest import ROLE
+from vpc_cni.cluster import Inventory
 from vpc_cni.manifests import Manifest
-from vpc_cni.self_managed import NOT_ASKED, EksAnswer, EksVerdict, Evidence, Inventory, Outcome, judge_probe, verify
+from vpc_cni.self_managed import NOT_ASKED, EksAnswer, EksVerdict, Evidence, Outcome, judge_probe, verify
 
 STATUS = {"observedGeneration": 1, "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1}
 Install = Callable[..., Inventory]

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vpc_cni.cluster.inventory import find_container, find_named, pod_spec
 from vpc_cni.manifests import Manifest
-from vpc_cni.self_managed.inventory import find_container, find_named, pod_spec
 
 
 @dataclass(frozen=True, slots=True)

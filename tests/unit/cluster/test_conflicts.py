@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from vpc_cni.self_managed import find_conflicts
-from vpc_cni.self_managed.conflicts import owned_paths
+from vpc_cni.cluster import find_conflicts
+from vpc_cni.cluster.conflicts import owned_paths
 
 AGENT = 'k:{"name":"aws-node"}'
 ABOVE = '.spec.template.spec.containers[name="aws-node"]'

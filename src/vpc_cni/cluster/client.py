@@ -20,6 +20,7 @@ from lightkube.core.resource import ApiInfo, ResourceDef
 from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource
 from lightkube.types import PatchType
 
+from vpc_cni.cluster.inventory import FIELD_MANAGER, NAMESPACE, Reference, Resource, reference_of
 from vpc_cni.errors import (
     CallerError,
     ConfigurationError,
@@ -31,7 +32,6 @@ from vpc_cni.errors import (
     KubernetesUnreachableError,
 )
 from vpc_cni.manifests import Manifest, parse_yaml
-from vpc_cni.self_managed.inventory import FIELD_MANAGER, NAMESPACE, Reference, Resource, reference_of
 
 _TIMEOUT_SECONDS = 30.0
 _VERBS = ["get", "list", "patch", "post", "put", "delete"]

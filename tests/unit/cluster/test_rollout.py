@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vpc_cni.self_managed import find_troubles, judge_rollout
+from vpc_cni.cluster import find_troubles, judge_rollout
 
 DONE = {
     "observedGeneration": 2,

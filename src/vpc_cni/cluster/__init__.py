@@ -1,0 +1,25 @@
+"""The add-on's objects in a cluster: which there are, who owns their fields, what stands in an apply's way, how far a
+roll-out is.
+
+All pure but ``client``, which alone needs lightkube and is imported where it is used. Stands below everything that
+installs, updates or watches the add-on, whoever asked for it.
+"""
+
+from vpc_cni.cluster.conflicts import Conflict, find_conflicts
+from vpc_cni.cluster.inventory import Inventory, Reference, Resource, reference_of
+from vpc_cni.cluster.repairs import Repairs, plan_repairs
+from vpc_cni.cluster.rollout import Progress, find_troubles, judge_rollout
+
+__all__ = [
+    "Conflict",
+    "Inventory",
+    "Progress",
+    "Reference",
+    "Repairs",
+    "Resource",
+    "find_conflicts",
+    "find_troubles",
+    "judge_rollout",
+    "plan_repairs",
+    "reference_of",
+]
