@@ -20,7 +20,7 @@ PARTS = {
     "agent": ("errors.py", "model", "settings", "ipam", "rpc", "netlink", "ec2", "kube", "agent", "install"),
     "lab": ("lab",),
     "self-managed": ("cluster", "self_managed"),
-    "": ("cli", "manifests", "plugin"),
+    "": ("addons", "cli", "manifests", "plugin"),
 }
 
 
