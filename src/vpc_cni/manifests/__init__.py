@@ -42,6 +42,7 @@ from vpc_cni.manifests.images import (
     parse_image_reference,
     plan_images,
 )
+from vpc_cni.manifests.offers import Addon, Offer
 from vpc_cni.manifests.profile import PolicyRule, Profile
 from vpc_cni.manifests.quantities import canonical_quantity, parse_quantity
 from vpc_cni.manifests.registries import (
@@ -63,6 +64,7 @@ from vpc_cni.manifests.versions import (
 from vpc_cni.manifests.yaml_text import encode_yaml, parse_yaml
 
 __all__ = [
+    "Addon",
     "AddonVersion",
     "Catalogue",
     "Change",
@@ -77,6 +79,7 @@ __all__ = [
     "Manifest",
     "NewestVersions",
     "ObjectName",
+    "Offer",
     "Partition",
     "PolicyRule",
     "Profile",

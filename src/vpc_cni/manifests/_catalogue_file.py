@@ -2,18 +2,14 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import date
 
-from vpc_cni.errors import CallerError, ConfigurationError
+from vpc_cni.errors import ConfigurationError
+from vpc_cni.manifests._toml_table import Table
+from vpc_cni.manifests.offers import Addon, Offer
 from vpc_cni.manifests.profile import PolicyRule, Profile
-from vpc_cni.manifests.versions import (
-    AddonVersion,
-    KubernetesVersion,
-    parse_addon_version,
-    parse_kubernetes_version,
-)
+from vpc_cni.manifests.versions import AddonVersion, KubernetesVersion
 
 FORMAT = 1
 
@@ -27,80 +23,9 @@ class CatalogueParts:
     profiles: tuple[Profile, ...]
     restrictions: tuple[tuple[AddonVersion, AddonVersion, KubernetesVersion, str, str], ...]
     newest: tuple[tuple[date, str, Mapping[KubernetesVersion, AddonVersion]], ...]
-
-
-class _Table:
-    """One table of the file, read by name; messages say which table. Fields that nobody asked for are errors."""
-
-    def __init__(self, where: str, content: object) -> None:
-        if not isinstance(content, dict):
-            raise ConfigurationError(f"{where} is no table")
-        self.where = where
-        self._content: dict[str, Any] = content
-        self._asked: set[str] = set()
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._content
-
-    def take(self, name: str, kind: type | tuple[type, ...], what: str, default: object = None) -> Any:
-        self._asked.add(name)
-        value = self._content.get(name, default)
-        if not isinstance(value, kind):
-            raise ConfigurationError(f"{self.where}: {name} must be {what}")
-        return value
-
-    def text(self, name: str, default: str | None = None) -> str:
-        return str(self.take(name, str, "a text", default))
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        items = self.take(name, list, "a list of texts", [])
-        if not all(isinstance(item, str) for item in items):
-            raise ConfigurationError(f"{self.where}: {name} must be a list of texts")
-        return tuple(items)
-
-    def numbers(self, name: str) -> tuple[int, ...]:
-        items = self.take(name, list, "a list of numbers", [])
-        if not all(isinstance(item, int) and item > 0 for item in items):
-            raise ConfigurationError(f"{self.where}: {name} must be a list of numbers from 1 on")
-        return tuple(sorted(items))
-
-    def day(self, name: str) -> date:
-        value: date = self.take(name, date, "a date such as 2024-02-15")
-        return value.date() if isinstance(value, datetime) else value
-
-    def text_table(self, name: str) -> dict[str, str]:
-        table = self.take(name, dict, "a table of texts", {})
-        if not all(isinstance(value, str) for value in table.values()):
-            raise ConfigurationError(f"{self.where}: {name} must be a table of texts")
-        return dict(table)
-
-    def tables(self, name: str) -> list["_Table"]:
-        items = self.take(name, list, "a list of tables", [])
-        return [_Table(f"{self.where}: {name} {number}", item) for number, item in enumerate(items, 1)]
-
-    def addon_version(self, name: str) -> AddonVersion:
-        return self.version_of(self.text(name))
-
-    def kubernetes_version(self, name: str) -> KubernetesVersion:
-        return self.kubernetes_of(self.text(name))
-
-    def version_of(self, text: str) -> AddonVersion:
-        try:
-            return parse_addon_version(text)
-        except CallerError as err:
-            raise ConfigurationError(f"{self.where}: {err.message}") from err
-
-    def kubernetes_of(self, text: str) -> KubernetesVersion:
-        try:
-            return parse_kubernetes_version(text)
-        except CallerError as err:
-            raise ConfigurationError(f"{self.where}: {err.message}") from err
-
-    def finish(self) -> None:
-        """Refuse fields that mean nothing: most likely typing mistakes."""
-        unknown = sorted(set(self._content) - self._asked)
-        if unknown:
-            raise ConfigurationError(f"{self.where}: unknown field {', '.join(unknown)}")
+    addon: Addon | None
+    offers: tuple[Offer, ...]
+    changes: Mapping[AddonVersion, tuple[str, ...]]
 
 
 def read_catalogue_file(text: str, origin: str) -> CatalogueParts:
@@ -110,17 +35,21 @@ def read_catalogue_file(text: str, origin: str) -> CatalogueParts:
         ConfigurationError: it is no TOML, of another format, or a field is missing, unknown or of the wrong kind.
     """
     try:
-        root = _Table(origin, tomllib.loads(text))
+        root = Table(origin, tomllib.loads(text))
     except tomllib.TOMLDecodeError as err:
         raise ConfigurationError(f"{origin} is no TOML: {err}") from err
     if root.take("format", int, "a number") != FORMAT:
         raise ConfigurationError(f"{origin}: this release reads catalogues of format {FORMAT}")
+    addon = _read_addon(root)
     parts = CatalogueParts(
         valid_at=root.day("valid_at"),
         sources=root.text_table("sources"),
         profiles=_read_profiles(root.tables("profile")),
         restrictions=tuple(map(_read_restriction, root.tables("restriction"))),
         newest=tuple(sorted(map(_read_newest, root.tables("newest")), key=lambda table: table[0])),
+        addon=addon,
+        offers=_read_offers(root.tables("offer"), addon),
+        changes=_read_changes(root),
     )
     root.finish()
     if not parts.profiles:
@@ -128,7 +57,7 @@ def read_catalogue_file(text: str, origin: str) -> CatalogueParts:
     return parts
 
 
-def _read_profiles(tables: list[_Table]) -> tuple[Profile, ...]:
+def _read_profiles(tables: list[Table]) -> tuple[Profile, ...]:
     found: dict[AddonVersion, Profile] = {}
     for table in tables:
         base = found.get(table.addon_version("extends")) if "extends" in table else _NOTHING
@@ -141,7 +70,7 @@ def _read_profiles(tables: list[_Table]) -> tuple[Profile, ...]:
     return tuple(found.values())
 
 
-def _read_profile(table: _Table, base: Profile) -> Profile:
+def _read_profile(table: Table, base: Profile) -> Profile:
     version = table.addon_version("release")
     if version.build:
         raise ConfigurationError(f"{table.where}: release is without a build; builds lists those")
@@ -193,14 +122,14 @@ _NOTHING = Profile(
 )
 
 
-def _read_rule(table: _Table) -> PolicyRule:
+def _read_rule(table: Table) -> PolicyRule:
     rule = PolicyRule(table.texts("groups"), table.texts("resources"), table.texts("verbs"))
     table.finish()
     return rule
 
 
 def _read_restriction(
-    table: _Table,
+    table: Table,
 ) -> tuple[AddonVersion, AddonVersion, KubernetesVersion, str, str]:
     fields = (
         table.addon_version("first"),
@@ -213,7 +142,7 @@ def _read_restriction(
     return fields
 
 
-def _read_newest(table: _Table) -> tuple[date, str, Mapping[KubernetesVersion, AddonVersion]]:
+def _read_newest(table: Table) -> tuple[date, str, Mapping[KubernetesVersion, AddonVersion]]:
     offered = table.take("versions", dict, "a table from add-on version to Kubernetes versions")
     versions = {
         table.kubernetes_of(str(kubernetes)): table.version_of(version)
@@ -223,3 +152,68 @@ def _read_newest(table: _Table) -> tuple[date, str, Mapping[KubernetesVersion, A
     fields = (table.day("day"), table.text("source"), versions)
     table.finish()
     return fields
+
+
+def _read_addon(root: Table) -> Addon | None:
+    if "addon" not in root:
+        return None
+    table = root.table("addon")
+    addon = Addon(
+        name=table.text("name"),
+        type=table.text("type"),
+        owner=table.text("owner"),
+        publisher=table.text("publisher"),
+        namespace=table.text("namespace"),
+        service_account=table.text("service_account"),
+        managed_policies=table.texts("managed_policies"),
+        pod_identity_since=table.addon_version("pod_identity_since"),
+        architectures=table.some_texts("architectures"),
+        compute_types=table.some_texts("compute_types"),
+        platform_versions=table.some_texts("platform_versions"),
+        requires_configuration=table.flag("requires_configuration"),
+        requires_iam_permissions=table.flag("requires_iam_permissions"),
+        sources=table.texts("sources"),
+    )
+    table.finish()
+    return addon
+
+
+def _read_offers(tables: list[Table], addon: Addon | None) -> tuple[Offer, ...]:
+    if addon is None:
+        if tables:
+            raise ConfigurationError(f"{tables[0].where}: a catalogue with offers needs a table [addon]")
+        return ()
+    return tuple(offer for table in tables for offer in _read_offer(table, addon))
+
+
+def _read_offer(table: Table, addon: Addon) -> tuple[Offer, ...]:
+    versions = table.addon_versions("versions")
+    if not versions or not all(version.build for version in versions):
+        raise ConfigurationError(f"{table.where}: versions must be managed builds, such as v1.16.2-eksbuild.1")
+    clusters = table.kubernetes_versions("kubernetes")
+    if not clusters:
+        raise ConfigurationError(f"{table.where}: kubernetes must name at least one version")
+    first = Offer(
+        version=versions[0],
+        clusters=clusters,
+        default_for=table.kubernetes_versions("default_for"),
+        architectures=table.some_texts("architectures", addon.architectures),
+        compute_types=table.some_texts("compute_types", addon.compute_types),
+        platform_versions=table.some_texts("platform_versions", addon.platform_versions),
+        requires_configuration=table.flag("requires_configuration", addon.requires_configuration),
+        requires_iam_permissions=table.flag("requires_iam_permissions", addon.requires_iam_permissions),
+        sources=table.texts("sources"),
+    )
+    table.finish()
+    return tuple(replace(first, version=version) for version in versions)
+
+
+def _read_changes(root: Table) -> dict[AddonVersion, tuple[str, ...]]:
+    if "changes" not in root:
+        return {}
+    table = root.table("changes")
+    changes = {table.version_of(name): table.some_texts(name) for name in table.names()}
+    with_build = [version for version in changes if version.build]
+    if with_build:
+        raise ConfigurationError(f"{table.where}: {with_build[0]}: changes are those of a release, without a build")
+    return changes

@@ -6,12 +6,13 @@ day on which they were true (``valid_at``), since clusters and add-ons go on.
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import resources
 
 from vpc_cni.errors import CallerError, ConfigurationError
 from vpc_cni.manifests._catalogue_file import read_catalogue_file
+from vpc_cni.manifests.offers import Addon, Offer, check_offers
 from vpc_cni.manifests.profile import Profile
 from vpc_cni.manifests.versions import AddonVersion, KubernetesVersion
 
@@ -43,7 +44,9 @@ class NewestVersions:
 class Catalogue:
     """All that is known about versions.
 
-    ``profiles`` are ascending by version, each with its upstream version; ``newest`` ascends by day.
+    ``profiles`` are ascending by version, each with its upstream version; ``newest`` ascends by day; ``offers`` have
+    the newest first. ``addon`` is None, and ``offers`` empty, in a catalogue for self-managed installations only.
+    ``release_changes`` says what changed against the release before, where that is told apart from the profile.
     """
 
     valid_at: date
@@ -51,18 +54,29 @@ class Catalogue:
     profiles: tuple[Profile, ...]
     restrictions: tuple[Restriction, ...]
     newest: tuple[NewestVersions, ...]
+    addon: Addon | None = None
+    offers: tuple[Offer, ...] = ()
+    release_changes: Mapping[AddonVersion, tuple[str, ...]] = field(default_factory=dict)
 
-    def find(self, version: AddonVersion) -> Profile:
+    def find(self, version: AddonVersion, kubernetes: KubernetesVersion | None = None) -> Profile:
         """Return the profile of a version, with that very version in it.
+
+        Args:
+            kubernetes: of the cluster that it is meant for. Then a version without a profile that could not run there
+                anyway is refused with that reason; a version with a profile still has to be checked (``check``).
 
         Raises:
             CallerError: there is no such version, or none with a profile.
+            ConfigurationError: it has no profile, and does not run on that cluster.
         """
         for profile in self.profiles:
             if version in profile.versions:
                 return replace(profile, version=version)
+        if kubernetes is not None:
+            self._refuse(self._restriction(version, kubernetes), kubernetes)
         known = ", ".join(str(each) for profile in self.profiles for each in profile.versions)
         listed = {each for table in self.newest for each in table.versions.values()}
+        listed |= {offer.version for offer in self.offers}
         what = "is listed, but without a profile," if version in listed else "is not"
         raise CallerError(
             f"version {version} {what} in the catalogue of {self.valid_at}",
@@ -80,14 +94,55 @@ class Catalogue:
                 return profile
         raise CallerError(f"no version in the catalogue of {self.valid_at} runs on Kubernetes {kubernetes}")
 
+    def listed_versions(self, kubernetes: KubernetesVersion | None = None) -> tuple[AddonVersion, ...]:
+        """Return the managed versions that EKS offers to a cluster (None: to any), newest first."""
+        return tuple(offer.version for offer in self.offers if kubernetes is None or kubernetes in offer.clusters)
+
+    def addon_versions(self, kubernetes: KubernetesVersion | None = None) -> tuple[AddonVersion, ...]:
+        """Return those of ``listed_versions`` that have a profile, so can be deployed; newest first."""
+        return tuple(version for version in self.listed_versions(kubernetes) if version in self.deployable)
+
+    def default_version(self, kubernetes: KubernetesVersion) -> AddonVersion:
+        """Return what a cluster gets when nobody names a version; it has a profile, and need not be the newest.
+
+        Raises:
+            CallerError: nothing is offered to that version of Kubernetes.
+        """
+        for offer in self.offers:
+            if kubernetes in offer.default_for:
+                return offer.version
+        known = ", ".join(map(str, sorted({each for offer in self.offers for each in offer.default_for})))
+        raise CallerError(
+            f"the catalogue of {self.valid_at} has no default version for Kubernetes {kubernetes}",
+            hint=f"it has one for {known}" if known else "it has no managed versions",
+        )
+
+    def offer(self, version: AddonVersion) -> Offer:
+        """Return what EKS says about a managed version.
+
+        Raises:
+            CallerError: the catalogue does not list it.
+        """
+        for offer in self.offers:
+            if offer.version == version:
+                return offer
+        raise CallerError(f"{version} is not among the managed versions in the catalogue of {self.valid_at}")
+
+    def changes(self, version: AddonVersion) -> tuple[str, ...]:
+        """Say what a version's release changed, for people; empty when the catalogue does not know."""
+        of_profile = {profile.version.release: profile.changes for profile in self.profiles}
+        return self.release_changes.get(version.release) or of_profile.get(version.release, ())
+
+    @property
+    def deployable(self) -> frozenset[AddonVersion]:
+        """All versions with a profile, releases and builds."""
+        return frozenset(version for profile in self.profiles for version in profile.versions)
+
     def refusal(self, profile: Profile, kubernetes: KubernetesVersion) -> str | None:
         """Say why a version does not run on a cluster; None when it does, as far as is known."""
-        for restriction in self.restrictions:
-            if restriction.concerns(profile.version) and kubernetes < restriction.oldest_kubernetes:
-                return (
-                    f"{profile.version} needs Kubernetes {restriction.oldest_kubernetes} or later, the cluster has "
-                    f"{kubernetes}: {restriction.reason}"
-                )
+        restricted = self._restriction(profile.version, kubernetes)
+        if restricted is not None:
+            return restricted
         if profile.oldest_kubernetes is not None and kubernetes < profile.oldest_kubernetes:
             return (
                 f"{profile.version} needs Kubernetes {profile.oldest_kubernetes} or later, the cluster has {kubernetes}"
@@ -100,16 +155,25 @@ class Catalogue:
         Raises:
             ConfigurationError: the version does not run there.
         """
-        refusal = self.refusal(profile, kubernetes)
-        if refusal is not None:
-            better = self.newest_profile(kubernetes).version
-            raise ConfigurationError(refusal, hint=f"use {better}, or update the cluster first")
+        self._refuse(self.refusal(profile, kubernetes), kubernetes)
         if kubernetes > profile.newest_kubernetes:
             return (
                 f"Kubernetes {kubernetes} is newer than what the catalogue of {self.valid_at} knows for "
                 f"{profile.version} ({profile.newest_kubernetes})",
             )
         return ()
+
+    def _restriction(self, version: AddonVersion, kubernetes: KubernetesVersion) -> str | None:
+        for restriction in self.restrictions:
+            if restriction.concerns(version) and kubernetes < restriction.oldest_kubernetes:
+                needed = f"{version} needs Kubernetes {restriction.oldest_kubernetes} or later"
+                return f"{needed}, the cluster has {kubernetes}: {restriction.reason}"
+        return None
+
+    def _refuse(self, refusal: str | None, kubernetes: KubernetesVersion) -> None:
+        if refusal is not None:
+            better = self.newest_profile(kubernetes).version
+            raise ConfigurationError(refusal, hint=f"use {better}, or update the cluster first")
 
 
 def parse_catalogue(text: str, origin: str) -> Catalogue:
@@ -125,8 +189,13 @@ def parse_catalogue(text: str, origin: str) -> Catalogue:
         profiles=tuple(sorted(parts.profiles, key=lambda profile: profile.version)),
         restrictions=tuple(Restriction(*fields) for fields in parts.restrictions),
         newest=tuple(NewestVersions(*fields) for fields in parts.newest),
+        addon=parts.addon,
+        offers=tuple(sorted(parts.offers, key=lambda offer: offer.version, reverse=True)),
+        release_changes=parts.changes,
     )
     _check_sources(catalogue, origin)
+    check_offers(catalogue.offers, catalogue.deployable, origin)
+    _check_restrictions(catalogue, origin)
     return catalogue
 
 
@@ -134,9 +203,21 @@ def _check_sources(catalogue: Catalogue, origin: str) -> None:
     named = {source for profile in catalogue.profiles for source in profile.sources}
     named |= {restriction.source for restriction in catalogue.restrictions}
     named |= {table.source for table in catalogue.newest}
+    named |= {source for offer in catalogue.offers for source in offer.sources}
+    named |= set(catalogue.addon.sources if catalogue.addon else ())
     unknown = sorted(named - set(catalogue.sources))
     if unknown:
         raise ConfigurationError(f"{origin}: no such source: {', '.join(unknown)}", hint="add it to [sources]")
+
+
+def _check_restrictions(catalogue: Catalogue, origin: str) -> None:
+    for offer in catalogue.offers:
+        for restriction in catalogue.restrictions:
+            if restriction.concerns(offer.version) and offer.clusters[0] < restriction.oldest_kubernetes:
+                raise ConfigurationError(
+                    f"{origin}: {offer.version} is offered to Kubernetes {offer.clusters[0]}, but a restriction says "
+                    f"that it needs {restriction.oldest_kubernetes}"
+                )
 
 
 @functools.cache

@@ -103,7 +103,7 @@ def test_a_cluster_newer_than_the_catalogue_is_noted() -> None:
 def test_a_version_that_is_only_listed_is_told_from_one_that_does_not_exist() -> None:
     with pytest.raises(CallerError, match="is listed, but without a profile"):
         CATALOGUE.find(parse_addon_version("v1.19.0-eksbuild.1"))
-    with pytest.raises(CallerError, match=r"is not in the catalogue of 2025") as caught:
+    with pytest.raises(CallerError, match=r"is not in the catalogue of 2026") as caught:
         CATALOGUE.find(parse_addon_version("v1.16.2-eksbuild.9"))
     assert "v1.16.2-eksbuild.1" in caught.value.hint
 
@@ -152,3 +152,11 @@ def test_what_is_wrong_with_a_catalogue_is_named(old: str, new: str, message: st
     assert old in SMALL
     with pytest.raises(ConfigurationError, match=rf"mine\.toml.*{message}"):
         parse_catalogue(SMALL.replace(old, new, 1), "mine.toml")
+
+
+def test_1_16_1_is_refused_on_an_old_cluster_though_it_has_no_profile() -> None:
+    version = parse_addon_version("v1.16.1")
+    with pytest.raises(ConfigurationError, match=r"v1\.16\.1 needs Kubernetes 1\.24 or later, the cluster has 1\.23"):
+        CATALOGUE.find(version, parse_kubernetes_version("1.23"))
+    with pytest.raises(CallerError, match=r"v1\.16\.1 is not in the catalogue"):
+        CATALOGUE.find(version, parse_kubernetes_version("1.24"))

@@ -32,8 +32,17 @@ def test_the_example_of_the_package_is_true() -> None:
 
 
 def test_the_catalogue_of_the_page_is_one() -> None:
-    (text,) = blocks("toml")
-    assert [str(each.version) for each in parse_catalogue(text, "page").profiles] == ["v1.16.4"]
+    profiles, offers = blocks("toml")
+    assert [str(each.version) for each in parse_catalogue(profiles, "page").profiles] == ["v1.16.4"]
+    both = parse_catalogue(profiles + offers, "page")
+    assert [str(version) for version in both.addon_versions()] == ["v1.16.4-eksbuild.2"]
+
+
+def test_the_members_of_the_catalogue_on_the_page_exist() -> None:
+    table = PAGE.partition("| `Catalogue` |")[2].partition("\n\n")[0]
+    names = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)", row.split("|")[1])}
+    assert names >= {"addon_versions", "default_version", "find"}
+    assert all(hasattr(packaged_catalogue(), name) for name in names)
 
 
 def test_the_table_of_profiles_is_that_of_the_catalogue() -> None:
