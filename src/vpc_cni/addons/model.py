@@ -146,7 +146,7 @@ class UpdateRecord:
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """A pod identity association: which role the pods of a service account get. ``owner`` is an add-on's ARN or empty."""
+    """A pod identity association: the role of a service account's pods. ``owner`` is an add-on's ARN or empty."""
 
     id: str
     cluster: str
