@@ -29,6 +29,7 @@ class ApiServer:
     port: int
     folder: Path
     kubectl_path: str
+    stack: ExitStack
 
     def kubectl(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -41,6 +42,16 @@ class ApiServer:
         )
         assert done.returncode == 0 or not check, done.stderr
         return done
+
+    def start_kubectl(self, *words: str) -> "subprocess.Popen[str]":
+        """Start a kubectl that ends with the server's fixture, or when the server does."""
+        command = [self.kubectl_path, *self._access(), *words]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env={"HOME": str(self.folder), "PATH": os.environ["PATH"]}
+        )
+        self.stack.callback(process.wait, timeout=30)
+        self.stack.callback(process.kill)
+        return process
 
     def agent_access(self) -> ClusterAccess:
         """Return how the agent reaches this server as its service account."""
@@ -120,7 +131,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
                 "service-account-signing-key-file": key,
             },
         )
-        server = ApiServer(port, folder, kubectl)
+        server = ApiServer(port, folder, kubectl, stack)
         wait_until_ready(server)
         yield server
 

@@ -12,6 +12,7 @@ import pytest
 
 from vpc_cni.errors import HostError
 from vpc_cni.lab.kubernetes.tooling import build
+from vpc_cni.lab.kubernetes.tooling.changes import RECORD, encode_record
 from vpc_cni.lab.kubernetes.tooling.finder import COMPONENTS, missing_components
 
 GOOD = """
@@ -42,6 +43,7 @@ def prepared(folder: Path, makefile: str) -> build.BuildPaths:
     paths.source.mkdir(parents=True)
     (paths.toolchain / build.TOOLCHAIN / "bin").mkdir(parents=True)
     (paths.source / "Makefile").write_text(makefile)
+    (paths.source / RECORD).write_text(encode_record())
     return paths
 
 

@@ -24,7 +24,7 @@ from vpc_cni.lab.kubernetes.node import KubernetesNode
 from vpc_cni.lab.kubernetes.node_config import NodeFacts
 from vpc_cni.lab.kubernetes.paths import ClusterPaths
 from vpc_cni.lab.kubernetes.shape import API_PORT, ClusterShape, ProxyBackend
-from vpc_cni.lab.kubernetes.tooling.finder import cache_root, require_binaries
+from vpc_cni.lab.kubernetes.tooling.finder import cache_root, is_outdated, require_binaries
 from vpc_cni.lab.kubernetes.tooling.programs import CLUSTER_PROGRAMS, install_line, missing_packages
 from vpc_cni.lab.namespaces import NetnsFolder
 from vpc_cni.lab.options import LabOptions
@@ -71,6 +71,10 @@ class Cluster:
         async def open_socket() -> socket.socket:
             return await self._folder.open_socket(netns, socket.AF_INET, socket.SOCK_STREAM)
 
+        if is_outdated(self._binaries, cache_root()):
+            progress(
+                "these Kubernetes programs lack changes of today: `vpc-cni lab kubernetes prepare` builds them anew"
+            )
         self._images = await asyncio.to_thread(ensure_images, cache_root(), progress)
         self._forwarder = Forwarder(open_socket, address, API_PORT)
         port = await self._forwarder.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vpc_cni.errors import HostError
-from vpc_cni.lab.kubernetes.tooling import apt, build, finder, preparation, programs
+from vpc_cni.lab.kubernetes.tooling import apt, build, changes, finder, preparation, programs
 
 
 def make_set(folder: Path, *, without: str = "") -> Path:
@@ -77,6 +77,48 @@ def test_a_set_gets_into_place_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [entry.name for entry in (tmp_path / "cache").iterdir()] == ["1.20.2"]
 
 
+def test_a_set_is_replaced_under_running_programs(tmp_path: Path) -> None:
+    target = make_set(tmp_path / "cache" / "1.20.2")
+    old = (target / "kubelet").open()
+    built = make_set(tmp_path / "built")
+    (built / "kubelet").write_text("#!/bin/sh\necho new\n")
+    preparation.install_binaries(built, target)
+    assert (target / "kubelet").read_text().endswith("echo new\n")
+    assert old.read() == "#!/bin/sh\n"
+    assert [entry.name for entry in (tmp_path / "cache").iterdir()] == ["1.20.2"]
+
+
+def test_a_set_that_we_built_with_other_changes_is_outdated(tmp_path: Path) -> None:
+    cache = finder.cache_root(environment_of(tmp_path))
+    target = make_set(cache / finder.BUILT_VERSION)
+    assert finder.is_outdated(finder.Binaries(target), cache)
+    preparation.install_binaries(make_set(tmp_path / "built"), target)
+    assert not finder.is_outdated(finder.Binaries(target), cache)
+    (target / changes.RECORD).write_text(changes.encode_record(changes.CHANGES[:-1]))
+    assert finder.is_outdated(finder.Binaries(target), cache)
+
+
+def test_sets_of_others_are_never_outdated(tmp_path: Path) -> None:
+    cache = finder.cache_root(environment_of(tmp_path))
+    assert not finder.is_outdated(finder.Binaries(make_set(tmp_path / "own")), cache)
+    assert not finder.is_outdated(finder.Binaries(make_set(cache / "1.32.4")), cache)
+
+
+def test_sources_with_other_changes_are_discarded_and_what_was_compiled_stays(tmp_path: Path) -> None:
+    paths = build.BuildPaths(tmp_path)
+    said: list[str] = []
+    for folder in (paths.source, tmp_path / "gocache"):
+        folder.mkdir()
+    (paths.source / changes.RECORD).write_text(changes.encode_record())
+    build.discard_other_sources(paths, said.append)
+    assert paths.source.is_dir()
+    assert said == []
+    (paths.source / changes.RECORD).write_text("[]\n")
+    build.discard_other_sources(paths, said.append)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["gocache"]
+    assert "other changes" in said[0]
+
+
 def test_packages_are_named_once_and_only_for_programs_that_are_missing(tmp_path: Path) -> None:
     (tmp_path / "runc").touch(mode=0o755)
     wanted = {"runc": "runc", "ctr": "containerd", "containerd": "containerd", "etcd": "etcd-server"}
@@ -114,7 +156,7 @@ def test_another_system_has_no_mirror_for_us(text: str) -> None:
     assert apt.parse_targets(text) == []
 
 
-CHANGE = build.Change("a/b.go", "const wait = 5", "const wait = 1", "too long")
+CHANGE = changes.Change("a/b.go", "const wait = 5", "const wait = 1", "too long")
 
 
 def test_a_change_of_the_sources_is_made_where_its_text_is(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from vpc_cni.lab.kubernetes.tooling.finder import (
     Binaries,
     cache_root,
     find_binaries,
+    is_outdated,
     require_binaries,
 )
 
-__all__ = ["BUILT_VERSION", "COMPONENTS", "Binaries", "cache_root", "find_binaries", "require_binaries"]
+__all__ = ["BUILT_VERSION", "COMPONENTS", "Binaries", "cache_root", "find_binaries", "is_outdated", "require_binaries"]

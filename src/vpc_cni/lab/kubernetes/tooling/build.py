@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vpc_cni.errors import HostError
 from vpc_cni.lab.kubernetes.tooling.apt import PrivateApt, find_mirrors
+from vpc_cni.lab.kubernetes.tooling.changes import CHANGES, RECORD, Change, encode_record, has_record
 from vpc_cni.lab.kubernetes.tooling.finder import BUILT_VERSION, COMPONENTS
 from vpc_cni.lab.kubernetes.tooling.programs import SEARCH_PATH
 
@@ -29,39 +30,6 @@ EXPECTED_PACKAGES = 2300
 REPORT_SECONDS = 15.0
 POLL_SECONDS = 0.5
 _COMPILED = re.compile(r"^[\w.-]+(/[\w.@~-]+)+$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A text of one source file and what stands there instead, with the reason."""
-
-    file: str
-    before: str
-    after: str
-    why: str
-
-
-# Waiting times of kubelet alone: a test that starts a node or deletes pods would spend most of its time in them.
-CHANGES = (
-    Change(
-        "vendor/github.com/google/cadvisor/container/docker/factory.go",
-        "const rootDirRetries = 5",
-        "const rootDirRetries = 1",
-        "cadvisor asks for docker so often, a second apart, before it believes that there is none",
-    ),
-    Change(
-        "pkg/kubelet/kubelet.go",
-        "ContainerGCPeriod = time.Minute",
-        "ContainerGCPeriod = 2 * time.Second",
-        "the object of a deleted pod stays until the sandbox is collected; later releases do not wait for that",
-    ),
-    Change(
-        "pkg/kubelet/status/status_manager.go",
-        "const syncPeriod = 10 * time.Second",
-        "const syncPeriod = time.Second",
-        "how often kubelet looks whether a deleted pod's object may go",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +67,23 @@ def build(paths: BuildPaths, progress: Progress, inherited_fd: int, nice: int = 
         HostError: a step failed; its words are in the log.
     """
     paths.root.mkdir(parents=True, exist_ok=True)
+    discard_other_sources(paths, progress)
     if not (paths.source.is_dir() and paths.toolchain.is_dir()):
         fetch(paths, progress)
     progress(f"compiling Kubernetes {BUILT_VERSION}: some 10 minutes on two cores, log {paths.log}")
     compile_components(paths, progress, inherited_fd, nice)
     return paths.output
+
+
+def discard_other_sources(paths: BuildPaths, progress: Progress) -> None:
+    """Remove sources that a build of another time left with other changes; what was compiled of them counts on."""
+    if paths.source.is_dir() and not has_record(paths.source):
+        progress("the sources in the build folder have other changes than those of today: unpacking them anew")
+        # Under their name they must be whole, also when this is killed.
+        discarded = paths.root / "discarded"
+        shutil.rmtree(discarded, ignore_errors=True)
+        paths.source.rename(discarded)
+        shutil.rmtree(discarded)
 
 
 def fetch(paths: BuildPaths, progress: Progress) -> None:
@@ -134,6 +114,7 @@ def unpack_source(description: Path, target: Path, log: Path) -> None:
     run_logged(["dpkg-source", "--extract", description, target], log)
     for change in CHANGES:
         apply_change(target, change)
+    (target / RECORD).write_text(encode_record())
     # Where Go of that time looks for a package: inside a workspace.
     workspace = target / ".go" / "src" / "k8s.io"
     workspace.mkdir(parents=True)

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from vpc_cni.errors import HostError
+from vpc_cni.lab.kubernetes.tooling.changes import has_record
 
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
 # The convention of controller-runtime's envtest; its sets lack kubelet and kube-proxy and are skipped.
@@ -79,6 +80,14 @@ def require_binaries(environment: Mapping[str, str] | None = None) -> Binaries:
     if found is None:
         raise HostError("the Kubernetes programs are not on this machine", hint=PREPARE_HINT)
     return found
+
+
+def is_outdated(found: Binaries, cache: Path) -> bool:
+    """Tell whether a set was built by us, with other changes of the sources than those of today.
+
+    Clusters run with it; `prepare` builds another.
+    """
+    return found.folder == cache / BUILT_VERSION and not has_record(found.folder)
 
 
 def missing_components(folder: Path) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from vpc_cni.errors import HostError
 from vpc_cni.lab.kubernetes.images import ensure_images
 from vpc_cni.lab.kubernetes.tooling.build import BuildPaths, build
+from vpc_cni.lab.kubernetes.tooling.changes import RECORD, encode_record
 from vpc_cni.lab.kubernetes.tooling.finder import (
     ASSETS_VARIABLE,
     BUILT_VERSION,
@@ -18,6 +19,7 @@ from vpc_cni.lab.kubernetes.tooling.finder import (
     Binaries,
     cache_root,
     find_binaries,
+    is_outdated,
     missing_components,
 )
 from vpc_cni.lab.kubernetes.tooling.programs import (
@@ -49,6 +51,9 @@ def prepare(progress: Progress, environment: Mapping[str, str] | None = None) ->
         progress(f"{ASSETS_VARIABLE} lacks {', '.join(missing)}: not used")
     with locked(cache / "lock", progress) as lock:
         found = find_binaries(given)
+        if found is not None and is_outdated(found, cache):
+            progress(f"the programs in {found.folder} were built with other changes than ours of today: building anew")
+            found = None
         programs = CLUSTER_PROGRAMS if found else {**CLUSTER_PROGRAMS, **BUILD_PROGRAMS}
         _install_missing(programs, cache / "apt.log", progress)
         ensure_images(cache, progress)
@@ -72,7 +77,11 @@ def locked(path: Path, progress: Progress) -> Iterator[int]:
 
 
 def install_binaries(built: Path, target: Path) -> None:
-    """Put a complete set into place in one step.
+    """Put a complete set into place: each program in one step, the record of its changes last.
+
+    May run while clusters use the set before it, of the same release: their programs live on, and a program that
+    starts meanwhile is an old one or a new one, never half of one. Where there was no set, it is complete with its
+    last program.
 
     Raises:
         HostError: one is missing.
@@ -85,7 +94,11 @@ def install_binaries(built: Path, target: Path) -> None:
     staged.mkdir(parents=True)
     for name in COMPONENTS:
         shutil.copy2(built / name, staged / name)
-    staged.rename(target)
+    (staged / RECORD).write_text(encode_record())
+    target.mkdir(exist_ok=True)
+    for name in (*COMPONENTS, RECORD):
+        (staged / name).replace(target / name)
+    staged.rmdir()
 
 
 def _install_missing(programs: Mapping[str, str], log: Path, progress: Progress) -> None:
@@ -104,8 +117,6 @@ def _build_into(cache: Path, progress: Progress, lock: int) -> Binaries:
     started = time.monotonic()
     output = build(paths, progress, lock)
     target = cache / BUILT_VERSION
-    # A set that somebody has damaged is not complete, or we would not be here.
-    shutil.rmtree(target, ignore_errors=True)
     install_binaries(output, target)
     progress(f"removing the build folder; the programs are in {target}")
     shutil.rmtree(paths.root, ignore_errors=True)
