@@ -9,6 +9,7 @@ import functools
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from vpc_cni.agent.discovery import AttachedEnis, NodeIdentity
@@ -22,6 +23,7 @@ from vpc_cni.agent.reconciler import Reconciler
 from vpc_cni.agent.steps import Reach, Step
 from vpc_cni.ec2 import Ec2Client
 from vpc_cni.errors import VpcCniError
+from vpc_cni.ipam.ownership import MIN_LEAK_AGE
 
 _log = logging.getLogger(__name__)
 
@@ -138,6 +140,7 @@ class Background:
             own_vpc_id=node.vpc_id,
             cluster_name=cluster_name,
             own_instance_id=node.instance.instance_id,
+            min_age=min(MIN_LEAK_AGE, timedelta(seconds=period_seconds)),
         )
         while True:
             await asyncio.sleep(self._rng.random() * min(_LEAK_JITTER_SECONDS, period_seconds))

@@ -1,12 +1,14 @@
 """Finds ENIs that dead nodes left behind and deletes them.
 
 The decision is pure (``ipam.ownership.judge_leak``): detached, made by a node agent, in our own VPC, of our cluster,
-older than five minutes, its instance gone. A missing permission switches this task off and nothing else.
+its instance gone, older than five minutes, or than one period if that is shorter. A missing permission switches this
+task off and nothing else.
 """
 
+import functools
 import logging
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from vpc_cni.ec2 import Ec2Client, NetworkInterface
 from vpc_cni.errors import CloudError
@@ -14,6 +16,7 @@ from vpc_cni.ipam.ownership import (
     CLUSTER_TAG,
     CREATED_AT_TAG,
     INSTANCE_ID_TAG,
+    MIN_LEAK_AGE,
     DetachedEni,
     LeakDecision,
     LeakVerdict,
@@ -23,7 +26,14 @@ from vpc_cni.ipam.ownership import (
 _log = logging.getLogger(__name__)
 
 
-def delete_leaked_enis(client: Ec2Client, *, own_vpc_id: str, cluster_name: str, own_instance_id: str) -> list[str]:
+def delete_leaked_enis(
+    client: Ec2Client,
+    *,
+    own_vpc_id: str,
+    cluster_name: str,
+    own_instance_id: str,
+    min_age: timedelta = MIN_LEAK_AGE,
+) -> list[str]:
     """Look once through the VPC's detached ENIs; return the ids of those deleted. Blocks: for a worker thread.
 
     Raises:
@@ -36,10 +46,15 @@ def delete_leaked_enis(client: Ec2Client, *, own_vpc_id: str, cluster_name: str,
     tagged = {eni.tags[INSTANCE_ID_TAG] for eni in candidates if eni.tags.get(INSTANCE_ID_TAG)}
     living = {own_instance_id, *_living_instances(client, tagged - {own_instance_id})}
     now = datetime.now(UTC)
-    decisions = (
-        judge_leak(eni, own_vpc_id=own_vpc_id, living_instances=living, cluster_name=cluster_name, wall_now=now)
-        for eni in candidates
+    judge = functools.partial(
+        judge_leak,
+        own_vpc_id=own_vpc_id,
+        living_instances=living,
+        cluster_name=cluster_name,
+        wall_now=now,
+        min_age=min_age,
     )
+    decisions = [judge(eni) for eni in candidates]
     return [decision.eni_id for decision in decisions if _carry_out(client, decision, now)]
 
 

@@ -174,10 +174,14 @@ def logs(
 
 
 @node_app.command("add")
-def node_add(name: Name = DEFAULTS.name, as_json: Json = False) -> None:
+def node_add(
+    node: Annotated[str | None, typer.Argument(help="Its name, if it was that of a node that ended.")] = None,
+    name: Name = DEFAULTS.name,
+    as_json: Json = False,
+) -> None:
     """Start one more node and wait until its agent serves."""
     with progress_printer(quiet=as_json) as progress:
-        added = Lab.attach(name, on_progress=progress).call("node_add")
+        added = Lab.attach(name, on_progress=progress).call("node_add", name=node)
     if as_json:
         print_document(added)
 

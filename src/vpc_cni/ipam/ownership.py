@@ -12,6 +12,7 @@ CREATED_AT_TAG = "node.k8s.amazonaws.com/createdAt"
 NO_MANAGE_TAG = "node.k8s.amazonaws.com/no_manage"
 CLUSTER_TAG = "cluster.k8s.amazonaws.com/name"
 DESCRIPTION_PREFIX = "aws-K8S-"
+# So long an ENI may be under way to its instance; a cluster that cleans up more often waits one period only.
 MIN_LEAK_AGE = timedelta(minutes=5)
 
 
@@ -87,11 +88,12 @@ def judge_leak(
     living_instances: Collection[str],
     cluster_name: str,
     wall_now: datetime,
+    min_age: timedelta = MIN_LEAK_AGE,
 ) -> LeakDecision:
     """Decide whether a detached ENI is leaked. Pure.
 
     Deleted only when all hold: detached, of this project or the reference (description and instance tag), in our own
-    VPC, its cluster tag is ours if ``CLUSTER_NAME`` is set, older than 5 minutes, and the instance of its tag is gone.
+    VPC, its cluster tag is ours if ``CLUSTER_NAME`` is set, as old as ``min_age``, and the instance of its tag is gone.
     A living instance may be about to attach it.
 
     Args:
@@ -108,8 +110,8 @@ def judge_leak(
     created_at = _parse_time(eni.tags.get(CREATED_AT_TAG, ""))
     if created_at is None:
         return LeakDecision(eni.eni_id, LeakVerdict.TAG_CREATED_AT, "its age is not known")
-    if wall_now - created_at < MIN_LEAK_AGE:
-        return LeakDecision(eni.eni_id, LeakVerdict.KEEP, f"younger than {MIN_LEAK_AGE}")
+    if wall_now - created_at < min_age:
+        return LeakDecision(eni.eni_id, LeakVerdict.KEEP, f"younger than {min_age}")
     return LeakDecision(eni.eni_id, LeakVerdict.DELETE, f"instance {instance_id} is gone")
 
 

@@ -132,9 +132,16 @@ class Lab:
 
     # --- changing -------------------------------------------------------------------------------------------------
 
-    def add_node(self) -> NodeInfo:
-        """Start one more instance and wait until its agent serves."""
-        return read_node(self.call("node_add"))
+    def add_node(self, name: str | None = None) -> NodeInfo:
+        """Start one more instance and wait until its agent serves.
+
+        Args:
+            name: of a node whose instance was terminated, or any other that is free.
+
+        Raises:
+            CallerError: there is a node of this name.
+        """
+        return read_node(self.call("node_add", name=name))
 
     def add_pod(self, node: str | None = None, *, name: str | None = None) -> PodInfo:
         """Add a pod and wait until the plugin has wired it.

@@ -60,7 +60,7 @@ class Operations:
         return self._world.servers.client_environment()
 
     async def node_add(self, args: Arguments, progress: Progress) -> object:
-        node = await self._world.add_node(progress)
+        node = await self._world.add_node(progress, _text(args, "name") or "")
         if node.agent is not None and args.get("wait", True):
             await node.agent.wait_serving()
         if self._world.cluster is not None and args.get("wait", True):

@@ -6,6 +6,8 @@ Everything here runs on the daemon's event loop; what blocks (plugin runs, link 
 import asyncio
 import logging
 import os
+import re
+import shutil
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +45,7 @@ Progress = Callable[[str], None]
 ROUTER, INTERNET = "router", "internet"
 NODE_ROLE = "lab-node"
 PLUGIN_THREADS = 16
+NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
 
 class World:
@@ -58,7 +61,9 @@ class World:
         self.folder = folder
         self.nodes: dict[str, Node] = {}
         self._threads = ThreadPoolExecutor(PLUGIN_THREADS, thread_name_prefix="plugin")
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Future[None]] = set()
+        # Nodes whose instance is terminated, until nothing of them is left.
+        self._ending: dict[str, asyncio.Future[None]] = {}
         self._pod_numbers = self._node_numbers = 0
         self.cloud = Cloud(cloud_settings(options), seed=options.seed)
         self.fabric = Fabric(folder.create(ROUTER), folder.create(INTERNET), folder.get, fabric_options(options))
@@ -108,11 +113,17 @@ class World:
 
     # --- nodes ----------------------------------------------------------------------------------------------------
 
-    async def add_node(self, progress: Progress) -> Node:
-        """Start an instance, boot it and start its agent (which may take a while longer to serve)."""
-        self._node_numbers += 1
-        name = f"node-{self._node_numbers}"
-        subnet = self._subnets[(self._node_numbers - 1) % len(self._subnets)]
+    async def add_node(self, progress: Progress, name: str = "") -> Node:
+        """Start an instance, boot it and start its agent (which may take a while longer to serve).
+
+        Args:
+            name: may be that of a node whose instance was terminated; empty for a new one.
+
+        Raises:
+            CallerError: there is a node of this name, or it is none.
+        """
+        name = await self._free_node_name(name)
+        subnet = self._subnets[len(self.nodes) % len(self._subnets)]
         instance, primary = await self._run_instance(name, self.options.instance_type, subnet, NODE_ROLE)
         node = self._builder.build(name, instance, primary, subnet)
         node.boot(init_step=not self.options.awaits_daemonset)
@@ -123,6 +134,20 @@ class World:
             await self.cluster.add_node(kubernetes_facts(node, subnet))
         progress(f"{name}  {instance.instance_type}  {instance.instance_id}  {primary.primary}")
         return node
+
+    async def _free_node_name(self, wanted: str) -> str:
+        """Return a name that no node has, once nothing is left of an earlier one."""
+        if wanted and not NODE_NAME.fullmatch(wanted):
+            raise CallerError(f'"{wanted}" is no name for a node', hint="use a-z, 0-9 and -, for example node-2")
+        if wanted in self.nodes:
+            raise CallerError(f'node "{wanted}" exists', hint="terminate its instance first, or choose another name")
+        name = wanted
+        while not name or name in self.nodes:
+            self._node_numbers += 1
+            name = f"node-{self._node_numbers}"
+        if name in self._ending:
+            await self._ending[name]
+        return name
 
     def node(self, name: str) -> Node:
         """Return a node by its name or its instance id.
@@ -272,7 +297,8 @@ class World:
             self.folder.delete(instance_id)
             return
         del self.nodes[node.name]
-        self.keep(self._end_node(node))
+        ending = self._ending[node.name] = self.keep(self._end_node(node))
+        ending.add_done_callback(lambda _: self._ending.pop(node.name, None))
 
     async def _end_node(self, node: Node) -> None:
         if self.cluster is not None:
@@ -281,12 +307,15 @@ class World:
             await node.agent.discard()
         node.pods.abandon()
         self.folder.delete(node.facts.instance_id)
+        # A disk goes with its instance: the next node of this name begins without.
+        await asyncio.to_thread(shutil.rmtree, node.paths.root, ignore_errors=True)
 
-    def keep(self, work: Awaitable[None]) -> None:
+    def keep(self, work: Awaitable[None]) -> asyncio.Future[None]:
         """Do something in the background, for as long as the lab lives."""
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     async def _settle(self) -> None:
         """Wait for the work that events have started."""

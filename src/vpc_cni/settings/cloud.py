@@ -58,10 +58,10 @@ DISABLE_LEAKED_ENI_CLEANUP = Setting(
 )
 LEAK_CLEANUP_SECONDS = Setting(
     "VPC_CNI_LEAK_CLEANUP_SECONDS",
-    integer(60, 604_800, unit="seconds"),
+    integer(5, 604_800, unit="seconds"),
     default="3600",
     since="0.1.0",
-    meaning="How often leaked ENIs are looked for.",
+    meaning="How often leaked ENIs are looked for. One that is younger than this, or than 300 s, is left alone.",
 )
 ANNOUNCED_VERSION = Setting(
     "VPC_CNI_VERSION",

@@ -195,6 +195,22 @@ def test_a_terminated_instance_ends_its_node():
         assert lab.add_node().name == "node-3"
 
 
+def test_the_name_of_a_node_that_ended_may_be_used_again():
+    with Lab(name=f"{NAME}-h", agents=False, nodes=2) as lab:
+        old = lab.node("node-2")
+        kept = Path(old.run_dir) / "kept"
+        kept.touch()
+        with pytest.raises(CallerError, match="exists"):
+            lab.add_node("node-2")
+        ec2_client(lab).terminate_instances(InstanceIds=[old.instance_id])
+        new = lab.add_node("node-2")
+        assert (new.name, new.subnet_id) == ("node-2", old.subnet_id)
+        assert new.instance_id != old.instance_id
+        assert not kept.exists()
+        with pytest.raises(CallerError, match="no name for a node"):
+            lab.add_node("../up")
+
+
 def test_down_leaves_nothing_and_may_be_repeated():
     lab = Lab(name=f"{NAME}-c", agents=False, nodes=1)
     lab.up()

@@ -96,6 +96,17 @@ def test_age_of_exactly_five_minutes_is_old_enough() -> None:
     assert judge(leaked(tags={CREATED_AT_TAG: created})) is LeakVerdict.DELETE
 
 
+def test_a_cluster_that_cleans_up_often_waits_less() -> None:
+    def decide(age: timedelta) -> LeakVerdict:
+        eni = leaked(tags={CREATED_AT_TAG: (NOW - age).isoformat()})
+        return judge_leak(
+            eni, own_vpc_id="vpc-own", living_instances=(), cluster_name="", wall_now=NOW, min_age=timedelta(seconds=5)
+        ).verdict
+
+    assert decide(timedelta(seconds=4)) is LeakVerdict.KEEP
+    assert decide(timedelta(seconds=5)) is LeakVerdict.DELETE
+
+
 @pytest.mark.parametrize("text", [None, "", "yesterday", "2024-01-02T11:00:00"])
 def test_eni_of_unknown_age_is_tagged_first(text: str | None) -> None:
     assert judge(leaked(tags={CREATED_AT_TAG: text})) is LeakVerdict.TAG_CREATED_AT
