@@ -14,31 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from vpc_cni import __version__
-from vpc_cni.errors import (
-    CallerError,
-    ConfigurationError,
-    DeviationError,
-    FieldConflictError,
-    HostError,
-    RefusedError,
-    RolloutError,
-    RolloutTimeoutError,
-    UnknownTypeError,
-    VpcCniError,
-)
-
-EXIT_FAILED = 1
-# docs/self-managed.md lists them for people who write scripts.
-EXIT_STATUSES: tuple[tuple[type[VpcCniError], int], ...] = (
-    (CallerError, 2),
-    (ConfigurationError, 2),
-    (FieldConflictError, 3),
-    (RefusedError, 4),
-    (RolloutError, 5),
-    (RolloutTimeoutError, 6),
-    (UnknownTypeError, 7),
-    (DeviationError, 8),
-)
+from vpc_cni.cli.exit_statuses import exit_status
+from vpc_cni.errors import HostError, VpcCniError
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +37,7 @@ SUB_COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process.
 
-    Exit status: 0 done; 1 failed, with the reason on standard error; 2 wrong usage or configuration; from 3 on, an
-    installation that cannot be changed or is not as planned.
+    The exit status is one of :data:`vpc_cni.cli.exit_statuses.EXIT_STATUSES`, with the reason on standard error.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -69,11 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except VpcCniError as err:
         _print_error(err)
         sys.exit(exit_status(err))
-
-
-def exit_status(err: VpcCniError) -> int:
-    """Return the status with which a command ends that failed so. Pure."""
-    return next((status for kind, status in EXIT_STATUSES if isinstance(err, kind)), EXIT_FAILED)
 
 
 def build_app(words: Sequence[str]) -> typer.Typer:

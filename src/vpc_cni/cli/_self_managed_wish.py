@@ -8,7 +8,7 @@ from vpc_cni.cli._self_managed_session import Session
 from vpc_cni.cluster import Inventory
 from vpc_cni.errors import KubernetesUnreachableError
 from vpc_cni.manifests import ImageSet, parse_addon_version, parse_registry
-from vpc_cni.self_managed import UpdatePlan, Wish, check_kubernetes, plan_update
+from vpc_cni.self_managed import UpdatePlan, Wish, find_target, plan_update
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,8 @@ def plan_for(session: Session, live: Inventory, options: WishOptions) -> UpdateP
     catalogue = read_catalogue(options.catalogue)
     if not session.version:
         raise KubernetesUnreachableError("the version of the cluster could not be read", status=0)
-    kubernetes = session.kubernetes
-    if options.version:
-        profile = catalogue.find(parse_addon_version(options.version))
-    else:
-        profile = catalogue.newest_profile(kubernetes)
-    notes = check_kubernetes(catalogue, profile, kubernetes)
+    version = parse_addon_version(options.version) if options.version else None
+    profile, notes = find_target(catalogue, version, session.kubernetes)
     wish = Wish(
         profile=profile,
         image_set=options.image_set,

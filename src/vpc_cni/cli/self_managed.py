@@ -204,7 +204,10 @@ def _choose_registry(asked: _Asked, region: Region | None) -> Registry:
 
 def _choose_profile(catalogue: Catalogue, version: str, kubernetes_version: str) -> tuple[Profile, tuple[str, ...]]:
     kubernetes = parse_kubernetes_version(kubernetes_version) if kubernetes_version else None
-    profile = catalogue.find(parse_addon_version(version)) if version else catalogue.newest_profile(kubernetes)
+    if version:
+        profile = catalogue.find(parse_addon_version(version), kubernetes)
+    else:
+        profile = catalogue.newest_profile(kubernetes)
     return profile, catalogue.check(profile, kubernetes) if kubernetes else ()
 
 

@@ -15,6 +15,7 @@ from vpc_cni.cluster.inventory import (
 from vpc_cni.cluster.repairs import Repairs, plan_repairs
 from vpc_cni.errors import CallerError, ConfigurationError, RefusedError, UnknownTypeError
 from vpc_cni.manifests import (
+    AddonVersion,
     Catalogue,
     Change,
     Configuration,
@@ -108,14 +109,18 @@ def refuse_unless_self_managed(detection: Detection, *, even_if_managed: bool) -
         )
 
 
-def check_kubernetes(catalogue: Catalogue, profile: Profile, kubernetes: KubernetesVersion) -> tuple[str, ...]:
-    """Return notes about a version on a cluster.
+def find_target(
+    catalogue: Catalogue, version: AddonVersion | None, kubernetes: KubernetesVersion
+) -> tuple[Profile, tuple[str, ...]]:
+    """Return the profile of a version for a cluster, None for the newest one there, and notes about the two.
 
     Raises:
         RefusedError: it does not run there.
+        CallerError: there is no such version.
     """
     try:
-        return catalogue.check(profile, kubernetes)
+        profile = catalogue.newest_profile(kubernetes) if version is None else catalogue.find(version, kubernetes)
+        return profile, catalogue.check(profile, kubernetes)
     except ConfigurationError as err:
         raise RefusedError(err.message, hint=err.hint) from err
 

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from vpc_cni.cli import exit_status
+from vpc_cni.cli.exit_statuses import EXIT_STATUSES, exit_status
 from vpc_cni.errors import (
+    AccessDeniedError,
     CallerError,
     ConfigurationError,
     DeviationError,
     FieldConflictError,
     HostError,
+    KubernetesConflictError,
+    KubernetesDeniedError,
+    LifecycleError,
     RefusedError,
     RolloutError,
     RolloutTimeoutError,
@@ -23,20 +27,39 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "self-managed.md"
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "words"),
+    ("error", "status"),
     [
-        (HostError("x"), 1, "failed"),
-        (CallerError("x"), 2, "wrong usage"),
-        (ConfigurationError("x"), 2, "wrong settings"),
-        (FieldConflictError("x"), 3, "other field managers"),
-        (RefusedError("x"), 4, "refused by a check"),
-        (RolloutError("x"), 5, "pods do not start"),
-        (RolloutTimeoutError("x"), 6, "deadline"),
-        (UnknownTypeError("x"), 7, "not known"),
-        (DeviationError("x"), 8, "not as planned"),
+        (HostError("x"), 1),
+        (KubernetesDeniedError("x", status=403), 1),
+        (KubernetesConflictError("x", status=409), 1),
+        (AccessDeniedError("x", operation="DescribeAddon"), 1),
+        (CallerError("x"), 2),
+        (ConfigurationError("x"), 2),
+        (FieldConflictError("x"), 3),
+        (RefusedError("x"), 4),
+        (RolloutError("x"), 5),
+        (RolloutTimeoutError("x"), 6),
+        (UnknownTypeError("x"), 7),
+        (DeviationError("x"), 8),
     ],
 )
-def test_each_outcome_has_the_status_of_the_page(error: VpcCniError, status: int, words: str) -> None:
+def test_each_error_ends_with_its_status(error: VpcCniError, status: int) -> None:
     assert exit_status(error) == status
-    (line,) = re.findall(rf"^\| {status} \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
-    assert words in line
+
+
+def test_the_table_of_the_page_is_the_table_of_the_command_line() -> None:
+    section = PAGE.read_text().partition("## Exit status")[2]
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", section, re.MULTILINE)
+    assert rows == [(str(row.number), row.meaning) for row in EXIT_STATUSES]
+
+
+def test_numbers_ascend_without_a_gap_and_no_error_has_two() -> None:
+    assert [row.number for row in EXIT_STATUSES] == list(range(len(EXIT_STATUSES)))
+    errors = [error for row in EXIT_STATUSES for error in row.errors]
+    assert len(set(errors)) == len(errors)
+
+
+def test_every_outcome_of_a_change_is_told_apart() -> None:
+    kinds = LifecycleError.__subclasses__()
+    assert len(kinds) >= 6
+    assert len({exit_status(kind("x")) for kind in kinds}) == len(kinds)

@@ -19,7 +19,7 @@ from vpc_cni.manifests import (
     parse_addon_version,
     read_configuration,
 )
-from vpc_cni.self_managed import UpdatePlan, Wish, check_kubernetes, plan_update
+from vpc_cni.self_managed import UpdatePlan, Wish, find_target, plan_update
 from vpc_cni.self_managed.removals import lay_removals
 
 CATALOGUE = packaged_catalogue()
@@ -193,10 +193,17 @@ def test_our_images_are_not_looked_for_in_the_official_registry(install: Install
         update(live, "v1.16.2", image_set=ImageSet.OWN)
 
 
-@pytest.mark.parametrize("version", ["v1.16.0", "v1.16.0-eksbuild.1"])
+@pytest.mark.parametrize("version", ["v1.16.0", "v1.16.0-eksbuild.1", "v1.16.1", "v1.16.1-eksbuild.1"])
 @pytest.mark.parametrize("minor", [20, 23])
 def test_versions_that_break_old_clusters_are_refused(version: str, minor: int) -> None:
-    profile = CATALOGUE.find(parse_addon_version(version))
-    with pytest.raises(RefusedError, match=r"needs Kubernetes 1\.24 or later"):
-        check_kubernetes(CATALOGUE, profile, KubernetesVersion(1, minor))
-    assert check_kubernetes(CATALOGUE, profile, KubernetesVersion(1, 24)) == ()
+    with pytest.raises(RefusedError, match=rf"{version} needs Kubernetes 1\.24 or later") as caught:
+        find_target(CATALOGUE, parse_addon_version(version), KubernetesVersion(1, minor))
+    assert caught.value.hint == "use v1.16.2, or update the cluster first"
+
+
+def test_the_target_is_the_version_that_is_named_or_the_newest() -> None:
+    cluster = KubernetesVersion(1, 24)
+    found = [find_target(CATALOGUE, version, cluster) for version in (parse_addon_version("v1.16.0"), None)]
+    assert [(str(profile.version), notes) for profile, notes in found] == [("v1.16.0", ()), ("v1.16.2", ())]
+    with pytest.raises(CallerError, match=r"v1\.16\.1 is not in the catalogue"):
+        find_target(CATALOGUE, parse_addon_version("v1.16.1"), cluster)

@@ -65,7 +65,7 @@ def find_profile(version: str, kubernetes_version: str) -> Profile:
     kubernetes = parse_kubernetes_version(kubernetes_version)
     if not version:
         return catalogue.newest_profile(kubernetes)
-    profile = catalogue.find(parse_addon_version(version))
+    profile = catalogue.find(parse_addon_version(version), kubernetes)
     catalogue.check(profile, kubernetes)
     return profile
 
