@@ -31,7 +31,7 @@ from vpc_cni.agent.health import Health, ThreadWatch
 from vpc_cni.agent.host_network import HostNetwork, on_loop
 from vpc_cni.agent.http import HttpFace, LoopBridge
 from vpc_cni.agent.journal_file import JournalFile, read_boot_id
-from vpc_cni.agent.kubernetes import ClusterSide, NodeView, join_cluster
+from vpc_cni.agent.kubernetes import ClusterSide, NodeView, check_annotations, join_cluster, make_cluster_side
 from vpc_cni.agent.ledger import Ledger
 from vpc_cni.agent.metrics import AgentMetrics
 from vpc_cni.agent.observing import MetricsObserver
@@ -185,7 +185,8 @@ class Agent:
         unfinished = UnfinishedSteps(ledger, provisioner, provisioning=self._settings.pool.provisioning)
         unfinished.begin()
         grower = self._build_grower(ledger, provisioner, node)
-        self._join_cluster(ledger, grower)
+        check_annotations(self._settings.kubernetes, self._environ)
+        self._background.spawn(self._join_cluster(ledger, grower), "join the cluster")
         pods = self._build_pods(ledger, wirer, grower)
         self._serve(pods, grower)
         network.start_repairs()
@@ -336,8 +337,12 @@ class Agent:
         self._pages.grower = grower
         return grower
 
-    def _join_cluster(self, ledger: Ledger, grower: Grower) -> None:
-        """Begin to work with the Kubernetes API, where there is one; nothing of the start waits for it."""
+    async def _join_cluster(self, ledger: Ledger, grower: Grower) -> None:
+        """Begin to work with the Kubernetes API, where there is one, once it can be: nobody waits for it."""
+        settings = self._settings.kubernetes
+        access = await join_cluster(settings, self._environ, errors=self._errors, chance=self._rng.random)
+        if access is None:
+            return
         bounded_by_setting = self._settings.pool.max_pods is not None
 
         def node_seen(view: NodeView) -> None:
@@ -345,18 +350,12 @@ class Agent:
                 grower.bound_pods(view.max_pods)
             grower.nudge()
 
-        self._cluster = join_cluster(
-            self._settings.kubernetes,
-            self._environ,
-            ledger=ledger,
-            on_view=node_seen,
-            errors=self._errors,
-            clock=boottime,
+        self._cluster = make_cluster_side(
+            access, settings, ledger, on_view=node_seen, errors=self._errors, clock=boottime
         )
-        if self._cluster is not None:
-            self._lane.on_shortage = self._cluster.pod_without_address
-            self._errors.on_error = self._cluster.saw_error
-            self._cluster.start()
+        self._lane.on_shortage = self._cluster.pod_without_address
+        self._errors.on_error = self._cluster.saw_error
+        self._cluster.start()
 
     def _is_cordoned(self) -> bool:
         """Whether the pool stays as it is because no pods are sent to this node."""

@@ -9,7 +9,7 @@ No generated client, no cache of objects: what is watched is one Node, and of it
 """
 
 from vpc_cni.kube._http import Limits
-from vpc_cni.kube.access import ClusterAccess, find_access, load_kubeconfig
+from vpc_cni.kube.access import SERVICE_ACCOUNT, ClusterAccess, find_access, load_kubeconfig
 from vpc_cni.kube.client import KubeClient, Listing, NodeCondition
 from vpc_cni.kube.events import Event, EventBook, EventType, EventWrite, ObjectReference, Occurrence
 from vpc_cni.kube.objects import Node, ObjectMeta, Pod, Taint
@@ -20,6 +20,7 @@ from vpc_cni.kube.watch import Watcher, WatchObserver
 __all__ = [
     "NODES",
     "PODS",
+    "SERVICE_ACCOUNT",
     "Backoff",
     "ClusterAccess",
     "Event",

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.kube.conftest import TOKEN, ApiServer
 from vpc_cni.agent.kubernetes import ANNOTATION
+from vpc_cni.cli._introspection import AgentAddress, fetch_json
 from vpc_cni.errors import VpcCniError
 from vpc_cni.lab import Lab
 from vpc_cni.lab.kubernetes.pki import Authority, Subject
@@ -43,9 +45,13 @@ def authority() -> Authority:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Lab]:
-    kubeconfig = tmp_path_factory.mktemp("kubeconfig") / "config"
-    (kubeconfig.parent / "ca.crt").write_bytes(authority.pair.certificate)
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a path without a file."""
+    return tmp_path_factory.mktemp("kubeconfig") / "config"
+
+
+def write_kubeconfig(path: Path, authority: Authority) -> None:
+    (path.parent / "ca.crt").write_bytes(authority.pair.certificate)
     cluster = {"server": f"https://127.0.0.1:{_PORT}", "certificate-authority": "ca.crt"}
     document = {
         "clusters": [{"name": "c", "cluster": cluster}],
@@ -53,7 +59,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Itera
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",
     }
-    kubeconfig.write_text(json.dumps(document))
+    path.write_text(json.dumps(document))
+
+
+@pytest.fixture(scope="module")
+def lab(kubeconfig: Path) -> Iterator[Lab]:
     # Without warm addresses each pod is a growth, which a cordon stops.
     env = {"VPC_CNI_KUBECONFIG": str(kubeconfig), "ANNOTATE_POD_IP": "true", "VPC_CNI_ADD_WAIT_SECONDS": "2"}
     env |= {"WARM_IP_TARGET": "1", "IP_COOLDOWN_PERIOD": "1"}
@@ -62,20 +72,25 @@ def lab(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Itera
 
 
 @pytest.fixture(scope="module")
-def server(lab: Lab, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+def server(
+    lab: Lab, kubeconfig: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApiServer]:
     identity = authority.issue(Subject("api", addresses=(IPv4Address("127.0.0.1"),)))
     made = serve_inside(lab.netns_path("node-1"), lambda: ApiServer(identity, tmp_path_factory.mktemp("api"), _PORT))
     thread = threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True)
     thread.start()
+    write_kubeconfig(kubeconfig, authority)
     yield made
     made.stop()
     thread.join(5)
 
 
-def test_pods_start_without_an_api_server_which_is_taken_up_when_it_comes(
-    lab: Lab, request: pytest.FixtureRequest
+def test_pods_start_without_a_kubeconfig_and_an_api_server_which_are_taken_up_when_they_come(
+    lab: Lab, kubeconfig: Path, request: pytest.FixtureRequest
 ) -> None:
     (before,) = lab.add_pods(1)
+    status = fetch_json(AgentAddress(path=f"{lab.node('node-1').run_dir}/introspect.sock"), "/v1/status")
+    assert [each["message"] for each in status["errors"]] == [f"{kubeconfig}: No such file or directory"]
     server: ApiServer = request.getfixturevalue("server")
     server.put("nodes", node_document())
     server.put("pods", {"metadata": {"name": before.name, "namespace": "default"}}, namespace="default")

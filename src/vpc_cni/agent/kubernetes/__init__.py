@@ -2,7 +2,16 @@
 
 from vpc_cni.agent.kubernetes.annotator import ANNOTATION, PodAddress
 from vpc_cni.agent.kubernetes.cluster import ClusterOptions, ClusterSide
-from vpc_cni.agent.kubernetes.joining import join_cluster
+from vpc_cni.agent.kubernetes.joining import check_annotations, join_cluster, make_cluster_side
 from vpc_cni.agent.kubernetes.own_node import NodeView
 
-__all__ = ["ANNOTATION", "ClusterOptions", "ClusterSide", "NodeView", "PodAddress", "join_cluster"]
+__all__ = [
+    "ANNOTATION",
+    "ClusterOptions",
+    "ClusterSide",
+    "NodeView",
+    "PodAddress",
+    "check_annotations",
+    "join_cluster",
+    "make_cluster_side",
+]
