@@ -89,7 +89,7 @@ def test_pods_start_without_a_kubeconfig_and_an_api_server_which_are_taken_up_wh
     lab: Lab, kubeconfig: Path, request: pytest.FixtureRequest
 ) -> None:
     (before,) = lab.add_pods(1)
-    status = fetch_json(AgentAddress(path=f"{lab.node('node-1').run_dir}/introspect.sock"), "/v1/status")
+    status: Any = fetch_json(AgentAddress(path=f"{lab.node('node-1').run_dir}/introspect.sock"), "/v1/status")
     assert [each["message"] for each in status["errors"]] == [f"{kubeconfig}: No such file or directory"]
     server: ApiServer = request.getfixturevalue("server")
     server.put("nodes", node_document())
