@@ -138,7 +138,7 @@ class Agent:
         self._serving: Serving | None = None
         self._reconciler: Reconciler | None = None
         self._cluster: ClusterSide | None = None
-        self._ownership = Ownership(settings.host.run_dir, settings.host.backing_store)
+        self._ownership = Ownership(settings.host.run_dir, settings.host.backing_store, reach=self._reach)
 
     # -- start ----------------------------------------------------------------------------------------------------
 
@@ -201,6 +201,7 @@ class Agent:
             metrics=self._metrics,
             errors=self._errors,
             clock=boottime,
+            spawn=self._background.spawn,
         )
         self._reconciler = reconciler
         self._start_background(
@@ -282,6 +283,7 @@ class Agent:
             veth_prefix=self._settings.network.veth_prefix,
             cooldown_seconds=self._settings.pool.cooldown_seconds,
             reach=self._reach,
+            on_problem=self._errors.add,
         )
         restorer.restore(read, enis, boottime())
         checkpoint.mark_changed()
@@ -434,7 +436,7 @@ class Agent:
         )
         background.spawn(background.forget(reconciler.ledger, boottime), "journal clean-up")
         background.spawn(reconciling, "reconcile")
-        background.spawn(reconciler.open_closed(), "set up links that were not there at start")
+        reconciler.open_closed()  # links that were not there at start
         background.spawn(unfinished.finish(), "unfinished EC2 steps")
         if cloud.leak_cleanup_seconds is not None and pool.provisioning:
             cleaning = background.clean_leaks(
@@ -470,7 +472,7 @@ class Agent:
         if self._pool.eni_state(eni_id) is EniState.READY:
             self._pool.set_eni_state(eni_id, EniState.DRAINING)
         if self._reconciler is not None:
-            self._background.spawn(self._reconciler.open_closed(), "set up a link again")
+            self._reconciler.open_closed()
 
     def _pods_changed(self, checkpoint: CheckpointFile) -> None:
         checkpoint.mark_changed()

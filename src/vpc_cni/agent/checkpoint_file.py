@@ -56,6 +56,15 @@ class CheckpointFile:
         self._present = digest(content)
         return content
 
+    def keep_aside(self, content: bytes) -> Path:
+        """Keep another program's file that could not be taken in whole, and return where: ours soon replaces it."""
+        path = self._path.with_name(f"{self._path.name}.unread-{digest(content)[:8]}")
+        try:
+            replace_file(path, content)
+        except OSError as err:
+            _log.error("%s cannot be kept: %s", path, err)
+        return path
+
     def mark_changed(self) -> None:
         """Note that the file is behind; cheap."""
         self._changed.set()

@@ -5,10 +5,9 @@ two looks in a row (``ipam.sync`` knows which answers are too old to tell). Addi
 pods use is never taken away: it stays with its pod, quarantined.
 """
 
-import asyncio
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any
@@ -39,6 +38,7 @@ class Reconciler:
     Args:
         look: reads the attached ENIs, in a worker thread.
         review: judges quarantined addresses again.
+        spawn: runs work, with a name, beside everything else.
     """
 
     ledger: Ledger
@@ -51,6 +51,8 @@ class Reconciler:
     metrics: AgentMetrics
     errors: ErrorsSeen
     clock: Callable[[], float]
+    spawn: Callable[[Coroutine[Any, Any, None], str], None]
+    _opening: set[str] = field(default_factory=set)
     _gone_before: frozenset[str] = frozenset()
     _lost_before: frozenset[IPv4Address] = frozenset()
     _loose_before: frozenset[str] = field(default_factory=frozenset)
@@ -90,7 +92,7 @@ class Reconciler:
         if seen.is_ec2_word and not self.provisioner.is_creating:
             for eni in sync.new_enis:
                 self._take_in(eni)
-        await self.open_closed()
+        self.open_closed()
         self.review(seen.managed, now)
 
     def _believe(self, sync: PoolSync, *, is_ec2_word: bool) -> PoolSync:
@@ -125,15 +127,16 @@ class Reconciler:
         self._count("eniReconcileAdd", f"{eni.eni_id} was attached by someone else")
         self.ledger.pool.add_eni(eni, self.clock(), state=EniState.ATTACHING)
 
-    async def open_closed(self) -> None:
-        """Set up the links of ENIs that were just adopted, whose link did not come in time, or has left."""
-        pool = self.ledger.pool
-        closed = [
-            eni
-            for eni in pool.enis()
-            if pool.eni_state(eni.eni_id) in CLOSED and eni.eni_id not in self.provisioner.in_hand
-        ]
-        await asyncio.gather(*(self._open(eni) for eni in closed))
+    def open_closed(self) -> None:
+        """Begin to set up the links of ENIs that were just adopted, whose link did not come in time, or has left.
+
+        Nobody waits for it: a link that stays away is awaited for half a minute.
+        """
+        pool, in_hand = self.ledger.pool, self.provisioner.in_hand | self._opening
+        for eni in pool.enis():
+            if pool.eni_state(eni.eni_id) in CLOSED and eni.eni_id not in in_hand:
+                self._opening.add(eni.eni_id)
+                self.spawn(self._open(eni), f"set up {eni.eni_id}")
 
     async def _open(self, eni: Eni) -> None:
         try:
@@ -141,6 +144,8 @@ class Reconciler:
         except KernelError as err:
             self.errors.add("set up ENI", err)
             _log.warning("%s cannot be used yet: %s", eni.eni_id, err)
+        finally:
+            self._opening.discard(eni.eni_id)
 
     async def _protect(self, unprotected: Iterable[Eni]) -> None:
         """Finish what a killed run began: an ENI that it attached must go with its instance."""

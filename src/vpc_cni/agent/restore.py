@@ -5,8 +5,8 @@ Reads three views of the node (what was written down, what EC2 gives, what the k
 """
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
 from vpc_cni.agent.checkpoint_file import CheckpointFile
@@ -38,6 +38,7 @@ class Restorer:
 
     Args:
         cooldown_seconds: for addresses whose sandbox turns out to be gone.
+        on_problem: told of what an operator should know: what was being done, and the error.
     """
 
     ledger: Ledger
@@ -49,6 +50,9 @@ class Restorer:
     veth_prefix: str
     cooldown_seconds: float
     reach: Reach
+    on_problem: Callable[[str, Exception], None]
+    _taken_in: str = field(default="", init=False)
+    """Digest of another program's checkpoint whose word counted."""
 
     def restore(self, read: JournalRead, enis: Iterable[Eni], now: float) -> Reconciliation:
         """Judge and carry out; before the first request.
@@ -64,7 +68,7 @@ class Restorer:
         outcome = reconcile(recorded, managed, kernel, cooldown_seconds=self.cooldown_seconds, now=now)
         for note in outcome.notes:
             _log.info("restore: %s", note)
-        self.journal.replace(records_after_restart(outcome, self.journal.state))
+        self.journal.replace(records_after_restart(outcome, self.journal.state, taken_in=self._taken_in))
         self.reach(Step.RESTORE_WRITTEN)
         restore_pool(self.ledger.pool, managed, outcome, now)
         self._clean(outcome)
@@ -72,6 +76,7 @@ class Restorer:
         for holding in outcome.holdings:
             if not holding.link.alias:  # made by another implementation: give it its identity
                 self.plane.adopt_link(holding.link.ifindex, holding.allocation.key)
+                self.reach(Step.LINK_ADOPTED)
         self._expect_pods()
         return outcome
 
@@ -79,9 +84,12 @@ class Restorer:
         """Look again at quarantined addresses and lift what is settled."""
         if not self.ledger.pool.quarantines():
             return
-        review = review_quarantines(
-            self.ledger.pool, enis, self._look_at_kernel(), cooldown_seconds=self.cooldown_seconds, now=now
-        )
+        pool, kernel = self.ledger.pool, self._look_at_kernel()
+        review = review_quarantines(pool, enis, kernel, cooldown_seconds=self.cooldown_seconds, now=now)
+        ended = {*review.resolved, *(quarantine.address for quarantine in review.replaced)}
+        for address in ended & kernel.ruled:
+            if pool.owner(address) is None:  # no DEL could name the rules of an unknown pod
+                self.plane.unwire(_NOBODY, address, 0)
         for address in review.resolved:
             _log.info("%s is no longer in doubt", address)
             self.ledger.resolve(address)
@@ -105,11 +113,14 @@ class Restorer:
         try:
             checkpoint = decode_checkpoint(content)
         except VpcCniError as err:
-            _log.error("checkpoint is left aside: %s", err)
+            kept = self.checkpoint.keep_aside(content)
+            _log.error("checkpoint is left aside, and kept as %s: %s", kept, err)
+            self.on_problem("read the checkpoint", err)
             return recorded
         for problem in checkpoint.problems:
-            _log.warning("checkpoint: %s", problem)
+            _log.warning("checkpoint, kept as %s: %s", self.checkpoint.keep_aside(content), problem)
         _log.info("taking over from another program: its checkpoint names %d pods", len(checkpoint.entries))
+        self._taken_in = digest(content)
         whole = recorded_in_journal(self.journal.state, is_whole=read.is_intact)
         return recorded_in_checkpoint(checkpoint, self.veth_prefix, whole)
 

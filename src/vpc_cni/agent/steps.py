@@ -30,6 +30,7 @@ class Step(enum.StrEnum):
     RESTORE_READ = "restore-read"
     RESTORE_WRITTEN = "restore-written"
     RESTORE_CLEANED = "restore-cleaned"
+    LINK_ADOPTED = "link-adopted"
     CHECKPOINT_NOTED = "checkpoint-noted"
     CHECKPOINT_WRITTEN = "checkpoint-written"
     COMPACTION_BEGUN = "compaction-begun"
@@ -54,6 +55,13 @@ class Step(enum.StrEnum):
     DETACH_OUTCOME_WRITTEN = "detach-outcome-written"
     DELETED = "eni-deleted"
     DELETE_OUTCOME_WRITTEN = "delete-outcome-written"
+    TAKEOVER_NOTED = "takeover-noted"
+    TAKEOVER_TABLE_CLEARED = "takeover-table-cleared"
+    HANDBACK_TABLE_MADE = "handback-table-made"
+    HANDBACK_CHECKPOINT_NOTED = "handback-checkpoint-noted"
+    HANDBACK_CHECKPOINT_WRITTEN = "handback-checkpoint-written"
+    HANDBACK_NOTED = "handback-noted"
+    HANDBACK_TABLE_DROPPED = "handback-table-dropped"
 
 
 Reach = Callable[[Step], None]

@@ -8,6 +8,7 @@ from pathlib import Path
 from vpc_cni.agent.handback import HandbackFiles, Phase, drop_our_table, take_over, try_to_hand_back
 from vpc_cni.agent.health import Health
 from vpc_cni.agent.spool import SpoolWatch
+from vpc_cni.agent.steps import Reach
 from vpc_cni.netlink.nat import NatPlan
 
 _log = logging.getLogger(__name__)
@@ -20,15 +21,16 @@ HANDED_BACK = "this node is handed back; `vpc-cni node takeover` takes it again"
 class Ownership:
     """Whose node this is. Belongs to the loop; the agent's lock is held."""
 
-    def __init__(self, run_dir: Path, backing_store: Path) -> None:
+    def __init__(self, run_dir: Path, backing_store: Path, *, reach: Reach) -> None:
         self._files = HandbackFiles(run_dir, backing_store)
+        self._reach = reach
         self._watch: SpoolWatch | None = None
 
     async def wait_until_ours(self, health: Health) -> None:
         """Finish a hand-back that a kill cut short, then wait for as long as the node is not ours."""
         state = self._files.state()
         if state is not None and state.phase is Phase.ASKED:
-            state = try_to_hand_back(self._files, state)
+            state = try_to_hand_back(self._files, state, self._reach)
         if state is not None and state.phase is Phase.DONE and not self._files.is_ours():
             drop_our_table()
             health.phase = HANDED_BACK
@@ -40,7 +42,7 @@ class Ownership:
 
     def take(self, plan: NatPlan) -> None:
         """Remove the reference's chains, now that our table stands and its pods are adopted."""
-        take_over(self._files, plan)
+        take_over(self._files, plan, self._reach)
 
     def keep(self, plan: NatPlan) -> None:
         """Remember a changed plan."""
@@ -70,5 +72,5 @@ class Ownership:
             self._watch.close()
         state = self._files.state()
         if state is not None and state.phase is Phase.ASKED:
-            try_to_hand_back(self._files, state)
+            try_to_hand_back(self._files, state, self._reach)
             await asyncio.sleep(_ANSWER_SECONDS)

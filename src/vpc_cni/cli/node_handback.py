@@ -4,6 +4,7 @@ A running agent does the work itself, asked through a file of its folder; else t
 The agent's modules are loaded when they are needed: ``vpc-cni node status`` shall start fast.
 """
 
+import dataclasses
 import os
 import time
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vpc_cni.errors import HostError, RefusedError
+from vpc_cni.errors import HostError, RefusedError, VpcCniError
 from vpc_cni.netlink.xt_tables import Iptables
 
 if TYPE_CHECKING:
     from vpc_cni.agent.handback import Handback, HandbackFiles
+    from vpc_cni.agent.steps import Reach
 
 _PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.05
@@ -35,6 +37,7 @@ def handback(
     ] = None,
     run_dir: RunDir = DEFAULT_RUN_DIR,
     backing_store: Store = DEFAULT_STORE,
+    crash_at: Annotated[str, typer.Option(envvar="VPC_CNI_CRASH_AT", hidden=True)] = "",
 ) -> None:
     """Give this node back: the reference's chains and ipam.json, then no table of ours. Pods go on undisturbed.
 
@@ -42,11 +45,27 @@ def handback(
     the reference has run here or `vpc-cni node takeover` is called. Exit status 4: not confirmed.
     """
     from vpc_cni.agent.handback import Handback, HandbackFiles, Phase  # noqa: PLC0415 - see above
+    from vpc_cni.agent.steps import crash_at as step_at  # noqa: PLC0415 - see above
 
-    if not yes and not typer.confirm("New pods of this node will wait for the other implementation. Hand back?"):
-        raise RefusedError("nothing was changed")
-    done = perform_handback(HandbackFiles(run_dir, backing_store), run_dir, Handback(Phase.ASKED, iptables))
+    if not yes:
+        _confirm()
+    asked = Handback(Phase.ASKED, iptables)
+    done = perform_handback(HandbackFiles(run_dir, backing_store), run_dir, asked, step_at(crash_at))
     typer.echo(f"handed back: chains in iptables-{done.iptables}, pods in {backing_store}; our table is gone")
+
+
+def _confirm() -> None:
+    """Ask.
+
+    Raises:
+        RefusedError: not confirmed, or nobody is there to be asked.
+    """
+    try:
+        is_sure = typer.confirm("New pods of this node will wait for the other implementation. Hand back?")
+    except typer.Abort:
+        is_sure = False
+    if not is_sure:
+        raise RefusedError("not confirmed, nothing was changed", hint="--yes hands back without asking")
 
 
 def takeover(run_dir: RunDir = DEFAULT_RUN_DIR, backing_store: Store = DEFAULT_STORE) -> None:
@@ -61,7 +80,7 @@ def takeover(run_dir: RunDir = DEFAULT_RUN_DIR, backing_store: Store = DEFAULT_S
     typer.echo("the agent may take this node over")
 
 
-def perform_handback(files: "HandbackFiles", run_dir: Path, asked: "Handback") -> "Handback":
+def perform_handback(files: "HandbackFiles", run_dir: Path, asked: "Handback", reach: "Reach") -> "Handback":
     """Have the node handed back by its agent, or do it here when none runs.
 
     Raises:
@@ -77,10 +96,14 @@ def perform_handback(files: "HandbackFiles", run_dir: Path, asked: "Handback") -
     try:
         lock = lock_run_folder(run_dir)
     except HostError:
-        files.note(asked)
+        # The digest stays: by it a file that an earlier, killed command wrote is known.
+        files.note(dataclasses.replace(asked, checkpoint=state.checkpoint if state is not None else ""))
         return _await_agent(files)
     try:
-        return hand_back(files, asked)
+        return hand_back(files, asked, reach)
+    except VpcCniError:
+        files.note(None)  # else the next agent would try the same again
+        raise
     finally:
         os.close(lock)
 

@@ -88,11 +88,14 @@ def decode_checkpoint(content: bytes) -> Checkpoint:
         if version != CHECKPOINT_VERSION:
             raise HostError(
                 f"the checkpoint has version {version!r}, this agent reads {CHECKPOINT_VERSION!r}",
-                hint="roll back to the program that wrote it, or drain the node and remove the file",
+                hint="roll back to the program that wrote it, or drain this node; its pods keep their addresses",
             )
         raw_entries = msgspec.json.decode(content, type=_File).allocations or []
     except (msgspec.MsgspecError, UnicodeDecodeError) as err:
-        raise HostError(f"the checkpoint is not readable: {err}", hint="drain the node and remove the file") from err
+        raise HostError(
+            f"the checkpoint is not readable: {err}",
+            hint="drain this node; its pods keep their addresses",
+        ) from err
     return _collect(raw_entries)
 
 

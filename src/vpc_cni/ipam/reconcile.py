@@ -35,6 +35,9 @@ from vpc_cni.ipam.recorded import Claim, KernelLink, KernelView, Recorded
 from vpc_cni.ipam.states import Quarantine, QuarantineReason
 from vpc_cni.model import Allocation, Cooling, Eni, PodIdentity, SandboxKey
 
+_POD_REMEDY = "delete the pod, its successor gets another address"
+_UNKNOWN_REMEDY = "it is used again when that pod has ended"
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
@@ -202,10 +205,12 @@ class _Work:
             allocation = replace(allocation, eni_id=place.eni_id, device_number=place.device_number)
         elif place is None:
             self._doubt(
-                allocation.address, QuarantineReason.NOT_IN_EC2, f"{allocation.key} uses it, EC2 lists it nowhere"
+                allocation.address,
+                QuarantineReason.NOT_IN_EC2,
+                f"{allocation.key} uses it, EC2 lists it nowhere; {_POD_REMEDY}",
             )
         else:
-            detail = f"{allocation.key} uses it for {allocation.eni_id}, EC2 lists it on {place.eni_id}"
+            detail = f"{allocation.key} uses it for {allocation.eni_id}, EC2 lists it on {place.eni_id}; {_POD_REMEDY}"
             self._doubt(allocation.address, QuarantineReason.OTHER_ENI, detail)
         self._hold(allocation, link)
 
@@ -258,7 +263,11 @@ class _Work:
                 detail = f"link {link.name} ({link.alias or 'no alias'}) serves it too"
                 self._disown(address, QuarantineReason.TWO_OWNERS, detail)
             elif link.key is None or named[link.alias] > 1 or link.key in self.keys:
-                self._disown(address, QuarantineReason.UNKNOWN_OWNER, f"link {link.name} serves it for nobody known")
+                self._disown(
+                    address,
+                    QuarantineReason.UNKNOWN_OWNER,
+                    f"link {link.name} serves it for nobody known; {_UNKNOWN_REMEDY}",
+                )
             else:
                 self._disown(address)
                 self._adopt(link, link.key, address)
@@ -281,7 +290,7 @@ class _Work:
         self.adopted.append(key)
         self.notes.append(f"{key} keeps {address}: link {link.name} says so, no record does")
         if place is None:
-            self._doubt(address, QuarantineReason.NOT_IN_EC2, f"{key} uses it, EC2 lists it nowhere")
+            self._doubt(address, QuarantineReason.NOT_IN_EC2, f"{key} uses it, EC2 lists it nowhere; {_POD_REMEDY}")
 
     # -- the rest -------------------------------------------------------------------------------------------------
 

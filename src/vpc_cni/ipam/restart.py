@@ -16,15 +16,19 @@ from vpc_cni.ipam.records import (
 )
 
 
-def records_after_restart(outcome: Reconciliation, state: JournalState) -> Iterator[Record]:
+def records_after_restart(outcome: Reconciliation, state: JournalState, *, taken_in: str = "") -> Iterator[Record]:
     """Yield a whole journal for what a restart has found. Pure.
 
     Args:
         state: the journal before: EC2 steps, loose ENIs and what was given back are carried over, for the caller to
             finish.
+        taken_in: digest of another program's checkpoint that the outcome rests on. From now on the journal says all
+            that the file does, and more: whoever finds that file again must not go back to it.
     """
     yield CheckpointWritten(state.previous_checkpoint_digest)
     yield CheckpointWritten(state.checkpoint_digest)
+    if taken_in:
+        yield CheckpointWritten(taken_in)
     for address, eni_id in state.given_back.items():  # first: whoever holds one of them by now overrules it
         yield taken_back(eni_id, address)
     for holding in outcome.holdings:

@@ -65,8 +65,8 @@ class NftCompat:
         self._socket.close()
 
     def has_reference(self) -> bool:
-        """Whether chains of the reference are there."""
-        return any(name.encode().startswith(CHAIN_PREFIXES) for _table, name in self._list_chains())
+        """Whether there is anything of the reference."""
+        return bool(self._removal())
 
     def remove_reference(self) -> bool:
         """Remove the reference's rules and chains, and its own table; return whether there were any.
@@ -74,21 +74,25 @@ class NftCompat:
         Raises:
             KernelError: the tables are as they were.
         """
+        commands = self._removal()
+        if commands:
+            self._nftables.run("\n".join(commands) + "\n")
+        return bool(commands)
+
+    def _removal(self) -> list[str]:
+        """Return the commands that remove all of the reference."""
         theirs = [rule for rule in self._list_rules() if rule.table in (NAT, MANGLE) and is_of_reference(rule.raw)]
         chains = [
             (table, name)
             for table, name in self._list_chains()
             if table in (NAT, MANGLE) and name.encode().startswith(CHAIN_PREFIXES)
         ]
-        commands = [
+        return [
             *(f"delete rule ip {rule.table} {rule.chain} handle {rule.handle}" for rule in theirs),
             *(f"flush chain ip {table} {name}" for table, name in chains),
             *(f"delete chain ip {table} {name}" for table, name in chains),
             *(f"delete table ip {name}" for name in self._list_tables() if name == _LATER_TABLE),
         ]
-        if commands:
-            self._nftables.run("\n".join(commands) + "\n")
-        return bool(commands)
 
     def restore(self, rules: Mapping[str, Sequence[XtRule]]) -> None:
         """Make rules, by table, at the end of their chains, in one transaction; chains that are missing first.

@@ -7,6 +7,7 @@ are or-ed.
 
 import enum
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 from vpc_cni.errors import KernelError
@@ -19,6 +20,12 @@ from vpc_cni.netlink.xt_rules import MANGLE, NAT, XtRule, reference_rules
 # To ask the kernel for a legacy table is to make it, and with it hooks that every packet passes.
 _LEGACY_NAMES = Path("/proc/thread-self/net/ip_tables_names")
 _ATTEMPTS = 10
+
+OnChange = Callable[[], None]
+
+
+def _ignore() -> None:
+    """Do nothing."""
 
 
 class Iptables(enum.StrEnum):
@@ -33,28 +40,56 @@ def used_kind() -> Iptables:
     return Iptables.LEGACY if NAT in _legacy_names() else Iptables.NFT
 
 
-def remove_reference(nftables: Nftables) -> frozenset[Iptables]:
-    """Remove the reference's chains and rules, each table in one step; return in which kinds there were any.
-
-    May be repeated.
+def find_reference(nftables: Nftables) -> frozenset[Iptables]:
+    """Return in which kinds there is anything of the reference; changes nothing.
 
     Raises:
-        KernelError: a table could not be changed; those before it are changed.
+        KernelError: the tables cannot be read.
     """
     found = set()
-    if _remove_legacy():
+    tables = LegacyTables()
+    try:
+        present = [tables.read(name) for name in (NAT, MANGLE) if name in _legacy_names()]
+    finally:
+        tables.close()
+    if any(table is not None and without_reference(table) != table for table in present):
         found.add(Iptables.LEGACY)
     compat = NftCompat(nftables)
     try:
-        if compat.remove_reference():
+        if compat.has_reference():
             found.add(Iptables.NFT)
     finally:
         compat.close()
     return frozenset(found)
 
 
-def restore_reference(nftables: Nftables, plan: NatPlan, kind: Iptables) -> None:
+def remove_reference(nftables: Nftables, on_change: OnChange = _ignore) -> None:
+    """Remove the reference's chains and rules. May be repeated.
+
+    Args:
+        on_change: called after each change of the kernel: a table of iptables-legacy, or all of iptables-nft.
+
+    Raises:
+        KernelError: a table could not be changed; those before it are changed.
+    """
+    present = _legacy_names()
+    for name in (NAT, MANGLE):
+        if name in present and _change_legacy(name, ()):
+            on_change()
+    compat = NftCompat(nftables)
+    try:
+        if compat.remove_reference():
+            on_change()
+    finally:
+        compat.close()
+
+
+def restore_reference(nftables: Nftables, plan: NatPlan, kind: Iptables, on_change: OnChange = _ignore) -> None:
     """Make the reference's chains as it would for these settings, in place of any that are there. May be repeated.
+
+    Args:
+        on_change: called after each change of the kernel: a table of iptables-legacy; of iptables-nft those that were
+            there gone, and all rules made.
 
     Raises:
         KernelError: a table could not be changed.
@@ -63,19 +98,16 @@ def restore_reference(nftables: Nftables, plan: NatPlan, kind: Iptables) -> None
     if kind is Iptables.LEGACY:
         for name, wanted in rules.items():
             _change_legacy(name, wanted)
+            on_change()
         return
     compat = NftCompat(nftables)
     try:
         compat.remove_reference()
+        on_change()
         compat.restore(rules)
+        on_change()
     finally:
         compat.close()
-
-
-def _remove_legacy() -> bool:
-    present = _legacy_names()
-    changed = {name for name in (NAT, MANGLE) if name in present and _change_legacy(name, ())}
-    return bool(changed)
 
 
 def _change_legacy(name: str, wanted: tuple[XtRule, ...]) -> bool:

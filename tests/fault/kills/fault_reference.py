@@ -38,11 +38,19 @@ class ReferenceNode:
         self._agent, self._netns, self._kind = agent, netns, kind
 
     def set_up(self, sandboxes: Iterable[Sandbox]) -> None:
-        """Turn what our agent left into what the reference would have: nothing of ours stays."""
+        """Turn what our agent left into what the reference would have: nothing of ours stays.
+
+        Chains first: pods that talk already do not notice.
+        """
         run_dir = self._agent.run_dir
         plan = json.loads((run_dir / "handback" / "node.json").read_text())["plan"]
         self._load(plan)
         self.run("nft", "delete", "table", "ip", "vpc-cni")
+        self.forget_us(sandboxes)
+
+    def forget_us(self, sandboxes: Iterable[Sandbox]) -> None:
+        """Remove what our agent knows and wrote on links, and write the file, as if the reference had run for long."""
+        run_dir = self._agent.run_dir
         for link in json.loads(self.run("ip", "-j", "link", "show", "type", "veth")):
             self.run("ip", "link", "set", link["ifname"], "alias", "")
         for path in (run_dir / "journal", run_dir / "handback" / "node.json", run_dir / "restarting"):

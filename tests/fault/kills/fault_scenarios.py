@@ -307,5 +307,9 @@ SCENARIOS: Mapping[Scenario, Iterable[Step]] = {
     leftover_is_deleted: (Step.DELETED, Step.DELETE_OUTCOME_WRITTEN),
     pool_gives_an_eni_back: (Step.DETACH_INTENT_WRITTEN, Step.DETACHED, Step.DETACH_OUTCOME_WRITTEN),
 }
+# Played in a test of their own, with traffic: a node changes hands.
+OF_TAKEOVER = frozenset(
+    step for step in Step if step is Step.LINK_ADOPTED or step.startswith(("takeover-", "handback-"))
+)
 # These wait for an ENI to age, all together, in labs of their own.
 SLOW = frozenset((pool_gives_an_eni_back,))

@@ -69,6 +69,13 @@ class Truth:
         except HostError as err:
             return [f"the agent does not answer: {err}"]
 
+    def take_from_ec2(self, address: IPv4Address | None) -> None:
+        """Unassign an address behind the agent's back."""
+        [eni] = [eni for eni in self._interfaces() if str(address) in _secondary(eni)]
+        self._ec2.unassign_private_ip_addresses(
+            NetworkInterfaceId=eni["NetworkInterfaceId"], PrivateIpAddresses=[str(address)]
+        )
+
     # -- pool -----------------------------------------------------------------------------------------------------
 
     def _pool(self, living: list[Sandbox]) -> Iterator[str]:

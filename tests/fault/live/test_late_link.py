@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from live_node import LiveNode, report, wait_until
 
 StartNode = Callable[..., LiveNode]
@@ -51,3 +52,32 @@ def test_an_eni_without_link_delays_no_start_and_serves_when_its_link_comes(star
     report(f"its link is there: open {opened:.2f} s later")
     assert node.call("ADD", node.sandbox("after")).exit_code == 0
     assert node.bugs() == []
+
+
+@pytest.mark.slow(seconds=40)
+def test_a_link_that_stays_away_does_not_slow_the_comparison_of_the_rest(start_node: StartNode) -> None:
+    node = start_node(
+        instance_type="t3.small",
+        env={"WARM_ENI_TARGET": "0", "IP_COOLDOWN_PERIOD": "0", "VPC_CNI_RECONCILE_SECONDS": "1"},
+    )
+    for number in range(5):
+        assert node.call("ADD", node.sandbox(f"pod-{number}")).exit_code == 0
+    [second] = [eni for eni in node.status()["enis"] if eni["device_number"] == 1]
+    link = link_of(node, second["mac"])
+    node.run("ip", "link", "set", link, "address", OTHER_MAC)
+    node.lab.restart_agent(node.name)
+    wait_until(lambda: node.get("/readyz")[0] == 200, 40, "a start without the link")
+
+    def looks() -> float:
+        return sum(
+            count
+            for name, count in node.metrics().items()
+            if name.startswith("awscni_aws_api_latency_ms_count") and "DescribeNetworkInterfaces" in name
+        )
+
+    # The first wait began with the start; the next one begins with a comparison.
+    wait_until(lambda: any("cannot be used yet" in line for line in node.log_lines()), 40, "the end of the first wait")
+    before = looks()
+    seconds = wait_until(lambda: looks() >= before + 5, 15, "comparisons with EC2 while a link is awaited")
+    assert eni_row(node, second["eni_id"])["state"] == "draining"
+    report(f"5 comparisons in {seconds:.1f} s beside a link that stays away")

@@ -15,7 +15,7 @@ import sys
 from ipaddress import IPv4Address, IPv4Network
 from vpc_cni.netlink.nat import NatPlan
 from vpc_cni.netlink.nftables import Nftables
-from vpc_cni.netlink.xt_tables import Iptables, remove_reference, restore_reference, used_kind
+from vpc_cni.netlink.xt_tables import Iptables, find_reference, remove_reference, restore_reference, used_kind
 cidrs = (IPv4Network("10.0.0.0/16"), IPv4Network("100.64.0.0/10"))
 plan = NatPlan("ens5", IPv4Address("10.0.0.10"), cidrs, (IPv4Network("192.168.0.0/20"),))
 if sys.argv[1] == "restore":
@@ -23,7 +23,9 @@ if sys.argv[1] == "restore":
 elif sys.argv[1] == "kind":
     print(used_kind())
 else:
-    print(*sorted(remove_reference(Nftables())))
+    found = find_reference(Nftables())
+    remove_reference(Nftables())
+    print(*sorted(found))
 """
 
 # Rules of others, of the kinds that kube-proxy has: jumps over the reference's chains in both directions.
