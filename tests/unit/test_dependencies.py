@@ -12,15 +12,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src" / "vpc_cni"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-# Run by another package: uvicorn takes it as its HTTP parser.
-NOT_IMPORTED = {"httptools"}
+# Run by another package: uvicorn takes httptools as its HTTP parser, SQLAlchemy psycopg for URLs of PostgreSQL.
+NOT_IMPORTED = {"httptools", "psycopg"}
 
 # Folders of src/vpc_cni by what must be installed for them.
 PARTS = {
     "agent": ("errors.py", "model", "settings", "ipam", "rpc", "netlink", "ec2", "kube", "agent", "install"),
     "lab": ("lab",),
     "self-managed": ("cluster", "self_managed"),
-    "": ("addons", "cli", "manifests", "plugin"),
+    "addons": ("addons",),
+    "": ("cli", "manifests", "plugin"),
 }
 
 

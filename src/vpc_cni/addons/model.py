@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+def _nothing() -> Mapping[str, str]:
+    return MappingProxyType({})
 
 
 class AddonStatus(enum.StrEnum):
@@ -103,7 +105,7 @@ class ClusterRecord:
     status: str = "ACTIVE"
     issuer: str = ""
     network: Network = Network()
-    tags: Mapping[str, str] = field(default=_NOTHING)
+    tags: Mapping[str, str] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class AddonRecord:
         uid: last part of its ARN.
         version: what was last asked for, resolved; shown from the moment of the request on.
         configuration_values: the very text that was sent; None when none ever was.
+        associations: ids of the pod identity associations that it owns, ascending.
     """
 
     cluster: str
@@ -127,7 +130,7 @@ class AddonRecord:
     configuration_values: str | None = None
     issues: tuple[Issue, ...] = ()
     associations: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default=_NOTHING)
+    tags: Mapping[str, str] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +159,13 @@ class Association:
     created_at: float
     modified_at: float
     owner: str = ""
-    tags: Mapping[str, str] = field(default=_NOTHING)
+    tags: Mapping[str, str] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)
 class FargateSelector:
     namespace: str
-    labels: Mapping[str, str] = field(default=_NOTHING)
+    labels: Mapping[str, str] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,7 @@ class FargateProfile:
     selectors: tuple[FargateSelector, ...]
     status: str
     created_at: float
-    tags: Mapping[str, str] = field(default=_NOTHING)
+    tags: Mapping[str, str] = field(default_factory=_nothing)
 
 
 class OperationKind(enum.StrEnum):

@@ -1,0 +1,79 @@
+"""Everything the service must not forget, in SQLite or PostgreSQL. The only user of SQLAlchemy and Alembic.
+
+    store = Store(url)
+    store.addons.get("prod", "vpc-cni")
+
+All methods block, are safe for threads, and are one transaction each. What was asked for and cannot be is a
+:class:`StoreRefusal`.
+"""
+
+import time
+from collections.abc import Callable
+
+from vpc_cni.addons.store.addons import Addons, Updates
+from vpc_cni.addons.store.associations import Associations
+from vpc_cni.addons.store.clusters import Clusters
+from vpc_cni.addons.store.database import Database, sqlite_url
+from vpc_cni.addons.store.pages import Page
+from vpc_cni.addons.store.profiles import Profiles
+from vpc_cni.addons.store.refusals import (
+    AddonBusyError,
+    AddonExistsError,
+    AssociationExistsError,
+    ClusterExistsError,
+    ClusterInUseError,
+    LeaseLostError,
+    NoAddonError,
+    NoAssociationError,
+    NoClusterError,
+    NoProfileError,
+    NoResourceError,
+    NoUpdateError,
+    ProfileExistsError,
+    StoreRefusal,
+    TokenReusedError,
+)
+from vpc_cni.addons.store.requests import Requests
+from vpc_cni.addons.store.tags import Tags
+from vpc_cni.addons.store.tokens import Token
+
+__all__ = [
+    "AddonBusyError",
+    "AddonExistsError",
+    "AssociationExistsError",
+    "ClusterExistsError",
+    "ClusterInUseError",
+    "LeaseLostError",
+    "NoAddonError",
+    "NoAssociationError",
+    "NoClusterError",
+    "NoProfileError",
+    "NoResourceError",
+    "NoUpdateError",
+    "Page",
+    "ProfileExistsError",
+    "Store",
+    "StoreRefusal",
+    "Token",
+    "TokenReusedError",
+    "sqlite_url",
+]
+
+
+class Store:
+    """One database, by what is kept in it."""
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
+        """Open it; see :class:`~vpc_cni.addons.store.database.Database`."""
+        database = Database(url, clock=clock)
+        self.clusters = Clusters(database)
+        self.addons = Addons(database)
+        self.updates = Updates(database)
+        self.associations = Associations(database)
+        self.profiles = Profiles(database)
+        self.tags = Tags(database)
+        self.requests = Requests(database)
+        self._database = database
+
+    def close(self) -> None:
+        self._database.close()
