@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src" / "vpc_cni"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Run by another package: uvicorn takes httptools as its HTTP parser, SQLAlchemy psycopg for URLs of PostgreSQL.
-NOT_IMPORTED = {"httptools", "psycopg"}
+# Of botocore the agent reads a file.
+NOT_IMPORTED = {"botocore", "httptools", "psycopg"}
 
 # Folders of src/vpc_cni by what must be installed for them.
 PARTS = {

@@ -4,6 +4,7 @@ Owns connection pools, proxies and trust anchors. Thread safe. Speaks of failure
 matters to a caller is whether the request may have reached the service.
 """
 
+import importlib.util
 import ssl
 import threading
 from collections.abc import Callable, Mapping
@@ -12,7 +13,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
-import botocore  # type: ignore[import-untyped]
 import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -159,12 +159,22 @@ class HttpClient:
 
 
 def _tls_context(ca_bundle: str) -> ssl.SSLContext:
-    # The bundle of botocore, as boto3 uses: the image has no trust store of its own.
-    path = Path(ca_bundle) if ca_bundle else Path(botocore.__file__).with_name("cacert.pem")
+    path = Path(ca_bundle) if ca_bundle else _packaged_authorities()
     try:
         return ssl.create_default_context(cafile=str(path))
     except OSError as err:
         raise ConfigurationError(f"AWS_CA_BUNDLE={path}: cannot be used: {err}") from err
+
+
+def _packaged_authorities() -> Path:
+    """Return the bundle of botocore, as boto3 uses: the image has no trust store of its own.
+
+    The package is found and not imported: nothing else of it is wanted, and it costs memory.
+    """
+    found = importlib.util.find_spec("botocore")
+    if found is None or found.origin is None:
+        raise ConfigurationError("there are no certificate authorities: botocore is missing", hint="set AWS_CA_BUNDLE")
+    return Path(found.origin).with_name("cacert.pem")
 
 
 def _proxies(environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -27,7 +27,7 @@ _LONGEST_PAUSE_SECONDS = 30.0
 class Credentials:
     """An access key. Only ``access_key`` and ``expires_at`` show in the repr.
 
-    ``expires_at`` is unix seconds, None for keys without an end. Field names are those that botocore's signer reads.
+    ``expires_at`` is unix seconds, None for keys without an end.
     """
 
     access_key: str
