@@ -14,6 +14,8 @@ from vpc_cni.addons.store.addons import Addons, Updates
 from vpc_cni.addons.store.associations import Associations
 from vpc_cni.addons.store.clusters import Clusters
 from vpc_cni.addons.store.database import Database, sqlite_url
+from vpc_cni.addons.store.leases import Lease, Leases
+from vpc_cni.addons.store.looks import Look, Looks
 from vpc_cni.addons.store.pages import Page
 from vpc_cni.addons.store.profiles import Profiles
 from vpc_cni.addons.store.refusals import (
@@ -43,7 +45,9 @@ __all__ = [
     "AssociationExistsError",
     "ClusterExistsError",
     "ClusterInUseError",
+    "Lease",
     "LeaseLostError",
+    "Look",
     "NoAddonError",
     "NoAssociationError",
     "NoClusterError",
@@ -73,6 +77,8 @@ class Store:
         self.profiles = Profiles(database)
         self.tags = Tags(database)
         self.requests = Requests(database)
+        self.leases = Leases(database)
+        self.looks = Looks(database)
         self._database = database
 
     def close(self) -> None:

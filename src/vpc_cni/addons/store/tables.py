@@ -41,6 +41,8 @@ CLUSTERS = Table(
     Column("issuer", Text, nullable=False),
     Column("network", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
+    # 0 while it can be reached.
+    Column("unreachable_since", Double, nullable=False, server_default="0"),
 )
 
 # What the service logs in with, sealed: see addons.clusters.
@@ -66,8 +68,11 @@ ADDONS = Table(
     Column("configuration_values", Text),
     Column("issues", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
+    # When its health is due to be looked at; matters only in states that are watched.
+    Column("look_at", Double, nullable=False, server_default="0"),
     PrimaryKeyConstraint("cluster", "name"),
     _of_cluster("addons_cluster"),
+    Index("addons_by_look", "look_at"),
 )
 
 UPDATES = Table(
