@@ -3,11 +3,13 @@
 import json
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vpc_cni.cli._change_view import conflict_lines
 from vpc_cni.cli._self_managed_look import save_backup
 from vpc_cni.cli._self_managed_options import (
     CatalogueOption,
@@ -94,17 +96,17 @@ def apply_version(
         live = read_installation(session.cluster)
         plan = plan_for(session, live, wish)
         _show(plan, as_json=as_json)
+        saved = False
         if plan.repairs.reasons:
             _check_repairs(plan, allowed=mend and not dry_run)
-        if not dry_run and live.objects:
-            _print_progress(f"backup: {save_backup(session, live, backup_folder)[0]}")
-        if plan.repairs.reasons:
+            saved = _save(session, live, backup_folder)
             repair(session.cluster, plan)
             live = read_installation(session.cluster)
         conflicts = _try(session, live, plan, force=force_conflicts)
         if dry_run:
             _end(plan, conflicts, (), as_json=as_json)
             return
+        saved = saved or _save(session, live, backup_folder)
         applied: list[str] = []
         apply_update(
             session.cluster, plan, force=bool(conflicts), report=lambda each: applied.append(str(name_of(each)))
@@ -117,6 +119,13 @@ def _show(plan: UpdatePlan, *, as_json: bool) -> None:
     print_notes([*plan.notes, *(f"{each} stays" for each in plan.left)])
     if not as_json:
         typer.echo("\n".join(plan_lines(plan)))
+
+
+def _save(session: Session, live: Inventory, folder: Path) -> bool:
+    """Write a backup where there is something to back up, before the first change; True."""
+    if live.objects:
+        _print_progress(f"backup: {save_backup(session, live, folder)[0]}")
+    return True
 
 
 def _check_repairs(plan: UpdatePlan, *, allowed: bool) -> None:
@@ -138,10 +147,11 @@ def _try(session: Session, live: Inventory, plan: UpdatePlan, *, force: bool) ->
     others = [each for each in conflicts if each.manager != FIELD_MANAGER]
     if others and not force:
         raise FieldConflictError(
-            "\n  ".join(["other managers own fields that would change:", *map(str, others)]),
+            "\n  ".join(["other managers own fields that would change:", *conflict_lines(others)]),
             hint="keep their values by --env or --values, or take the fields over by --force-conflicts",
         )
-    print_notes(f"taken over: {each}" for each in others)
+    taken = Counter((each.manager, str(each.object)) for each in others)
+    print_notes(f"taken over from {manager}: {count} of {name}" for (manager, name), count in taken.items())
     return conflicts
 
 
@@ -179,8 +189,7 @@ def restore_backup(
         if dry_run or not any(step.is_needed for step in plan.steps):
             return
         _confirm(plan, yes=yes)
-        if live.objects:
-            _print_progress(f"backup: {save_backup(session, live, backup_folder)[0]}")
+        _save(session, live, backup_folder)
         apply_restore(session.cluster, plan)
         wait_for_rollout(session.cluster, time, timeout, _print_rollout)
 

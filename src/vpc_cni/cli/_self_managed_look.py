@@ -72,9 +72,7 @@ def show_status(
         document = status_document(session.detection, session.sighting, session.eks, session.version)
     typer.echo(json.dumps(document, indent=2) if as_json else "\n".join(status_lines(document)))
     if session.detection.type is AddonType.UNKNOWN:
-        raise UnknownTypeError(
-            "who manages the add-on is not known", hint="on EKS give --cluster-name, and may call eks:DescribeAddon"
-        )
+        raise UnknownTypeError("who manages the add-on is not known", hint=session.detection.hint)
 
 
 def take_backup(

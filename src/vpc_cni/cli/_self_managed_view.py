@@ -1,25 +1,25 @@
 """How the self-managed flow is shown: plain data for ``--json``, lines for people. Pure."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from vpc_cni.cli._change_view import change_lines, shown
 from vpc_cni.cluster import Conflict, judge_rollout
-from vpc_cni.cluster.inventory import reference_of
-from vpc_cni.manifests import Change, ChangeKind
+from vpc_cni.manifests import Change, name_of
 from vpc_cni.self_managed import (
     Backup,
     Check,
     Detection,
     EksAnswer,
     RestorePlan,
+    Setting,
     Sighting,
     UpdatePlan,
     find_installed,
 )
 
-_MARKS = {ChangeKind.ADDED: "+", ChangeKind.REMOVED: "-", ChangeKind.CHANGED: "~"}
-_SHOWN_CHARACTERS = 200
+# Longer findings of a check have a line each.
+_LINE_CHARACTERS = 78
 
 
 def status_document(detection: Detection, sighting: Sighting, eks: EksAnswer, kubernetes: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def backup_document(file: str, backup: Backup) -> dict[str, Any]:
         "file": file,
         "taken_at": backup.taken_at.isoformat(),
         "addon_type": backup.addon_type,
-        "objects": [str(reference_of(each)) for each in backup.inventory.objects],
+        "objects": [str(name_of(each)) for each in backup.inventory.objects],
         "eks_addon": bool(backup.eks_addon),
     }
 
@@ -97,6 +97,10 @@ def plan_document(plan: UpdatePlan, conflicts: Iterable[Conflict] = ()) -> dict[
         "removed": list(plan.removals.paths),
         "left": [str(each) for each in plan.left],
         "settings_taken_over": {"env": dict(plan.carried.env), "init_env": dict(plan.carried.configuration.init_env)},
+        "settings": [
+            {"object": str(each.object), "path": each.path, "value": each.value, "kept": each.is_kept}
+            for each in plan.settings
+        ],
         "repairs": list(plan.repairs.reasons),
         "conflicts": [conflict_document(each) for each in conflicts],
         "notes": list(plan.notes),
@@ -131,16 +135,26 @@ def plan_lines(plan: UpdatePlan) -> Iterator[str]:
             yield f"{each.name}: new"
         elif each.changes:
             yield f"{each.name}:"
-            yield from (f"  {change_line(change)}" for change in each.changes)
+            yield from (f"  {line}" for change in each.changes for line in change_lines(change))
     for path in plan.removals.paths:
         yield f"  - {path}"
+    yield from setting_lines(plan.settings)
+
+
+def setting_lines(settings: Iterable[Setting]) -> Iterator[str]:
+    """Yield the live settings, those that an update changes first."""
+    for title, kept in (("settings that change:", False), ("settings that stay:", True)):
+        found = [each for each in settings if each.is_kept is kept]
+        if found:
+            yield title
+        yield from (f"  {each.object.kind} {each.path}: {shown(each.value)}" for each in found)
 
 
 def restore_document(plan: RestorePlan) -> dict[str, Any]:
     return {
         "objects": [
             {
-                "object": str(reference_of(each.manifest)),
+                "object": str(name_of(each.manifest)),
                 "new": each.is_new,
                 "changes": [change_document(one) for one in each.changes],
             }
@@ -154,29 +168,19 @@ def restore_lines(plan: RestorePlan) -> Iterator[str]:
     if not any(each.is_needed for each in plan.steps):
         yield "no difference"
     for each in plan.steps:
-        name = reference_of(each.manifest)
+        name = name_of(each.manifest)
         if each.is_new:
             yield f"{name}: new"
         elif each.changes:
             yield f"{name}:"
-            yield from (f"  {change_line(change)}" for change in each.changes)
-
-
-def change_line(change: Change) -> str:
-    """Return a field with its values, long ones cut."""
-    mark = f"{_MARKS[change.kind]} {change.path}"
-    if change.kind is ChangeKind.ADDED:
-        return f"{mark}: {_shown(change.after)}"
-    if change.kind is ChangeKind.REMOVED:
-        return f"{mark}: {_shown(change.before)}"
-    return f"{mark}: {_shown(change.before)} -> {_shown(change.after)}"
+            yield from (f"  {line}" for change in each.changes for line in change_lines(change))
 
 
 def check_lines(checks: Iterable[Check]) -> Iterator[str]:
     for each in checks:
-        yield f"{each.outcome:<8} {each.name}: {each.detail}"
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+        line = f"{each.outcome:<8} {each.name}: {each.detail}"
+        if len(line) <= _LINE_CHARACTERS:
+            yield line
+            continue
+        yield f"{each.outcome:<8} {each.name}:"
+        yield from (f"           {finding}" for finding in each.detail.split("; "))

@@ -43,6 +43,10 @@ _CLASSES: Mapping[int, type[KubernetesError]] = {
     429: KubernetesThrottledError,
 }
 _SERVER_ERRORS = 500
+_HINTS: Mapping[int, str] = {
+    401: "the API server does not accept this user: log in again, or use another kubeconfig",
+    403: "use a kubeconfig whose user may do that",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,12 @@ class Cluster:
             parameters = ConnectionParams(timeout=httpx2.Timeout(_TIMEOUT_SECONDS))
             self._http = open_http(config, parameters)  # type: ignore[arg-type] # None has been raised for
             self._client = Client(config, timeout=httpx2.Timeout(_TIMEOUT_SECONDS), field_manager=FIELD_MANAGER)
-        except (ConfigError, CallerError, OSError, KeyError, TypeError, ValueError, AssertionError) as err:
+        except OSError as err:
+            raise ConfigurationError(
+                f"kubeconfig {place.kubeconfig} cannot be read: {err.strerror}",
+                hint="name one by --kubeconfig or KUBECONFIG",
+            ) from err
+        except (ConfigError, CallerError, KeyError, TypeError, ValueError, AssertionError) as err:
             raise ConfigurationError(
                 f"kubeconfig {place.kubeconfig} cannot be used: {err}", hint="choose another by --kubeconfig, --context"
             ) from err
@@ -190,7 +199,11 @@ def _translated(what: str) -> Iterator[None]:
     except ConfigError as err:
         raise ConfigurationError(f"cannot {what}: {err}", hint="check how the kubeconfig logs in") from err
     except (httpx2.HTTPError, OSError) as err:
-        raise KubernetesUnreachableError(f"cannot {what}: {err or type(err).__name__}", status=0) from err
+        raise KubernetesUnreachableError(
+            f"cannot {what}: {err or type(err).__name__}",
+            status=0,
+            hint="check the kubeconfig's server and the way to it",
+        ) from err
     except (ValueError, KeyError, TypeError) as err:
         # No JSON where some was due: from a proxy on the way, or from the program that gets the token.
         raise KubernetesError(
@@ -204,5 +217,6 @@ def _error_of(what: str, status: int, reason: str, message: str) -> KubernetesEr
         f"cannot {what}: {status} {message or reason}",
         status=status,
         reason=reason,
+        hint=_HINTS.get(status, ""),
         retryable=status >= _SERVER_ERRORS or None,
     )

@@ -46,13 +46,13 @@ def find_conflicts(live: Manifest, merged: Manifest, manager: str) -> tuple[Conf
         for owner, operation, path in _owned(live)
         if (owner, operation) != (manager, "Apply")
         for change in changes
-        if change.kind is not ChangeKind.ADDED and _touches(change, path)
+        if change.kind is not ChangeKind.ADDED and touches(change, path)
     }
     return tuple(found[key] for key in sorted(found))
 
 
-def _touches(change: Change, path: str) -> bool:
-    """Whether an owned field is the changed one, lies in it, or holds it as one whole."""
+def touches(change: Change, path: str) -> bool:
+    """Whether a field is the changed one, lies in it, or holds it as one whole."""
     return _is_within(path, change.path) or _is_within(change.path, path)
 
 

@@ -17,6 +17,7 @@ from vpc_cni.self_managed.detection import (
     find_installed,
     judge_eks_error,
 )
+from vpc_cni.self_managed.kept import Setting
 from vpc_cni.self_managed.planning import (
     ObjectChange,
     UpdatePlan,
@@ -41,6 +42,7 @@ __all__ = [
     "ObjectChange",
     "Outcome",
     "RestorePlan",
+    "Setting",
     "Sighting",
     "UpdatePlan",
     "Wish",

@@ -33,6 +33,8 @@ from vpc_cni.manifests import (
 )
 
 _EKS_MANAGER = "eks"
+_ASK_EKS = "give --cluster-name, --region, and credentials that may call eks:DescribeAddon"
+_READ_DAEMON_SET = "use a kubeconfig that reaches the cluster and may get daemonsets in kube-system"
 
 
 class AddonType(enum.StrEnum):
@@ -72,12 +74,16 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The type with its reason. ``origin`` names the tool that seems to have made a self-managed installation."""
+    """The type with its reason. ``origin`` names the tool that seems to have made a self-managed installation.
+
+    ``hint`` says what would make an unknown type known.
+    """
 
     type: AddonType
     reason: str
     broken: bool = False
     origin: str = ""
+    hint: str = ""
 
 
 def judge_eks_error(code: str, message: str) -> EksAnswer:
@@ -101,18 +107,20 @@ def detect(eks: EksAnswer, sighting: Sighting, kubernetes_version: str = "") -> 
     if eks.verdict is EksVerdict.NO_CLUSTER:
         raise CallerError(eks.reason, hint="check --cluster-name and --region")
     if eks.verdict is EksVerdict.FAILED:
-        return Detection(AddonType.UNKNOWN, f"EKS did not say whether it manages the add-on: {eks.reason}")
+        return Detection(
+            AddonType.UNKNOWN, f"EKS did not say whether it manages the add-on: {eks.reason}", hint=_ASK_EKS
+        )
     if eks.verdict is EksVerdict.HAS_ADDON:
         return _managed(sighting)
     if sighting.failure:
-        return Detection(AddonType.UNKNOWN, f"DaemonSet {AGENT} could not be read: {sighting.failure}")
+        return Detection(AddonType.UNKNOWN, sighting.failure, hint=_READ_DAEMON_SET)
     if eks.verdict is EksVerdict.NOT_ASKED:
         sign = _sign_of_eks(sighting.daemon_set, kubernetes_version)
         if sign:
-            return Detection(AddonType.UNKNOWN, f"{sign}, and EKS was not asked")
+            return Detection(AddonType.UNKNOWN, f"{sign}, and EKS was not asked", hint=_ASK_EKS)
     if sighting.daemon_set is None:
         return Detection(AddonType.ABSENT, f"there is no DaemonSet {AGENT}")
-    how = eks.reason or "the cluster is not of EKS"
+    how = eks.reason or "EKS was not asked, and nothing shows that the cluster is of EKS"
     return Detection(AddonType.SELF_MANAGED, how, origin=find_origin(sighting.daemon_set))
 
 

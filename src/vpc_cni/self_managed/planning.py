@@ -37,6 +37,7 @@ from vpc_cni.manifests import (
 )
 from vpc_cni.self_managed.carrying import Carried, lay_references, map_containers, take_over
 from vpc_cni.self_managed.detection import AddonType, Detection, Installed, find_installed
+from vpc_cni.self_managed.kept import Setting, find_settings
 from vpc_cni.self_managed.removals import Removals, plan_removals
 
 _AGENT_REPOSITORY = "amazon-k8s-cni"
@@ -78,6 +79,7 @@ class UpdatePlan:
         removals: what of the DaemonSet goes, since the old version made it and the new one lacks it.
         left: objects of the add-on that the new version has not; they stay.
         carried: settings that were taken over.
+        settings: all that differs from the live version's plain form, and whether it stays as it is.
     """
 
     profile: Profile
@@ -88,6 +90,7 @@ class UpdatePlan:
     left: tuple[ObjectName, ...]
     repairs: Repairs
     carried: Carried
+    settings: tuple[Setting, ...]
     notes: tuple[str, ...]
 
 
@@ -98,10 +101,7 @@ def refuse_unless_self_managed(detection: Detection, *, even_if_managed: bool) -
         UnknownTypeError, RefusedError: see the messages.
     """
     if detection.type is AddonType.UNKNOWN:
-        raise UnknownTypeError(
-            f"who manages the add-on is not known: {detection.reason}",
-            hint="give --cluster-name and a role that may call eks:DescribeAddon",
-        )
+        raise UnknownTypeError(f"who manages the add-on is not known: {detection.reason}", hint=detection.hint)
     if detection.type is AddonType.MANAGED and not even_if_managed:
         raise RefusedError(
             f"the add-on is managed by EKS: {detection.reason}",
@@ -148,15 +148,20 @@ def plan_update(live: Inventory, wish: Wish, catalogue: Catalogue) -> UpdatePlan
     rendered = render(wish.profile, options)
     literal = {*wish.env, *wish.configuration.env}
     target = tuple(_as_live(_finish(each, carried, literal), live) for each in rendered.objects)
+    changes = tuple(_change_of(each, live) for each in target)
+    removals = _removals(live, base, target)
     return UpdatePlan(
         profile=wish.profile,
         image_set=image_set,
         target=target,
-        changes=tuple(_change_of(each, live) for each in target),
-        removals=_removals(live, base, target),
+        changes=changes,
+        removals=removals,
         left=_left(live, target),
         repairs=_repairs(live, target),
         carried=carried,
+        settings=find_settings(
+            live, base, ((each.name, one) for each in changes for one in each.changes), removals.paths
+        ),
         notes=(*wish.notes, *notes, *_missing_notes(carried), *rendered.notes),
     )
 

@@ -115,8 +115,9 @@ def test_fields_of_other_managers_are_shown_and_left_alone(operator: Any) -> Non
     before = operator.daemon_set()["metadata"]["resourceVersion"]
     done = operator.run("apply", "--version", NEW)
     assert done.status == 3
-    assert '.spec.template.spec.containers[name="aws-node"].image is' in done.err
-    assert "owned by kubectl-client-side-apply" in done.err
+    assert "DaemonSet.apps kube-system/aws-node, owned by kubectl-client-side-apply:" in done.err
+    assert '~ .spec.template.spec.containers[name="aws-node"].image\n' in done.err
+    assert list(operator.folder.glob("vpc-cni-backup-*")) == []
     assert operator.daemon_set()["metadata"]["resourceVersion"] == before
 
 

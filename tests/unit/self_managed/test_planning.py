@@ -193,6 +193,28 @@ def test_our_images_are_not_looked_for_in_the_official_registry(install: Install
         update(live, "v1.16.2", image_set=ImageSet.OWN)
 
 
+def test_settings_are_told_with_what_becomes_of_them(install: Install) -> None:
+    live = install("v1.12.6-eksbuild.2", env={"WARM_IP_TARGET": "5", "MINIMUM_IP_TARGET": "8"})
+    daemon_set = copy.deepcopy(live.daemon_set) or {}
+    daemon_set["metadata"]["labels"]["team"] = "network"
+    pod = daemon_set["spec"]["template"]["spec"]
+    pod["nodeSelector"], pod["dnsPolicy"] = {"kubernetes.io/os": "linux"}, "ClusterFirst"
+    live = Inventory((*(each for each in live.objects if each["kind"] != "DaemonSet"), daemon_set))
+    plan = update(live, "v1.16.2", env={"WARM_IP_TARGET": "7"})
+    container = '.spec.template.spec.containers[name="aws-node"]'
+    assert {each.path: each.is_kept for each in plan.settings} == {
+        ".metadata.labels.team": True,
+        ".spec.template.spec.nodeSelector": True,
+        f'{container}.env[name="MINIMUM_IP_TARGET"]': True,
+        f'{container}.env[name="WARM_IP_TARGET"]': False,
+    }
+
+
+def test_a_plain_installation_has_no_settings(install: Install) -> None:
+    for version in ("v1.12.6-eksbuild.2", "v1.16.2"):
+        assert update(install(version), "v1.16.2").settings == ()
+
+
 @pytest.mark.parametrize("version", ["v1.16.0", "v1.16.0-eksbuild.1", "v1.16.1", "v1.16.1-eksbuild.1"])
 @pytest.mark.parametrize("minor", [20, 23])
 def test_versions_that_break_old_clusters_are_refused(version: str, minor: int) -> None:
