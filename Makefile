@@ -26,9 +26,8 @@ test: ## set up, check and run every test; prints the time of each stage
 test-fast: ## unit and property tests only: no root, under a minute
 	@tools/run-tests.sh fast
 
-e2e: setup plugin ## tests with a real Kubernetes in the lab; root; builds Kubernetes first (10 minutes, once)
-	@$(BIN)/vpc-cni lab kubernetes prepare
-	@$(BIN)/python -m pytest -m kubernetes tests/e2e/kubernetes --durations=10 $(ARGS)
+e2e: ## tests with a real Kubernetes in the lab; root; builds Kubernetes first (10 minutes, once)
+	@PYTEST_ARGS="$(ARGS)" tools/run-tests.sh e2e
 
 check: ## format, lint, types, layers, shell scripts
 	@tools/run-tests.sh check

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Run the stages of the tests, print what each one took, and stop at the first that fails.
 #
-#   tools/run-tests.sh all     setup, check, plugin, fast, kernel, alone: what `make test` and CI run
+#   tools/run-tests.sh all     setup, check, plugin, fast, kernel, alone, e2e: what `make test` and CI run
 #   tools/run-tests.sh fast    unit and property tests
 #   tools/run-tests.sh check   format, lint, types, layers, shell scripts
+#   tools/run-tests.sh e2e     tests with a real Kubernetes; skipped, with the reason, on a machine that cannot have one
 #
 # PYTEST_ARGS is added to each pytest command.
 # shellcheck disable=SC2317 # stages are functions called by name
@@ -13,16 +14,23 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH"
 # The C compiler's cache, which otherwise lands in the home directory.
 export ZIG_GLOBAL_CACHE_DIR="$PWD/build/zig-cache"
+# With this status a stage says that it was skipped.
+SKIPPED=77
 summary=()
 
 # Run a stage, note its time, end everything when it fails. A stage is a process of its own: `set -e` has no effect
 # in a function whose status somebody looks at.
 run_stage() {
-    local name=$1 started=$SECONDS status=0
+    local name=$1 started=$SECONDS status=0 word
     printf '\n=== %s\n' "$name"
     bash tools/run-tests.sh stage "$name" </dev/null || status=$?
-    summary+=("$(printf '%-8s %4d s  %s' "$name" $((SECONDS - started)) "$([ $status -eq 0 ] && echo passed || echo FAILED)")")
-    [ $status -eq 0 ] || finish $status
+    case $status in
+        0) word=passed ;;
+        "$SKIPPED") word=skipped ;;
+        *) word=FAILED ;;
+    esac
+    summary+=("$(printf '%-8s %4d s  %s' "$name" $((SECONDS - started)) "$word")")
+    [ "$word" != FAILED ] || finish $status
 }
 
 finish() {
@@ -70,6 +78,21 @@ kernel() {
 # Those that measure time, one after the other.
 alone() { test_folders functional contract fault e2e -- -m "alone and not image" --durations=10; }
 
+# Packages, Kubernetes and image first. Then the tests: two clusters side by side, for most of each is waiting; those that
+# measure time, one after the other; the image's own. All of them, whatever the first ones say: a round takes minutes.
+e2e() {
+    local tests="tests/e2e/kubernetes" failed=0
+    python tools/prepare_e2e.py || return
+    rm -f build/e2e.json
+    pytest_e2e "$tests" -m "kubernetes and not alone" -n 2 --dist loadgroup || failed=1
+    pytest_e2e "$tests" -m "kubernetes and alone" || failed=1
+    pytest_e2e tests/functional/image -m image || failed=1
+    return "$failed"
+}
+
+# shellcheck disable=SC2086 # options, split on purpose
+pytest_e2e() { python -m pytest "$@" --durations=10 ${PYTEST_ARGS:-}; }
+
 # test_folders FOLDER... -- OPTION...: run pytest on those folders of tests/ that hold tests.
 test_folders() {
     local folders=()
@@ -84,11 +107,12 @@ test_folders() {
 }
 
 case ${1:-all} in
-    all) stages=(setup check plugin fast kernel alone) ;;
+    all) stages=(setup check plugin fast kernel alone e2e) ;;
     fast) stages=(setup fast) ;;
     check) stages=(setup check) ;;
+    e2e) stages=(setup plugin e2e) ;;
     stage) "$2"; exit ;;
-    *) echo "usage: tools/run-tests.sh [all|fast|check]" >&2; exit 2 ;;
+    *) echo "usage: tools/run-tests.sh [all|fast|check|e2e]" >&2; exit 2 ;;
 esac
 for stage in "${stages[@]}"; do
     run_stage "$stage"

@@ -1,69 +1,18 @@
-"""A cluster comes up and goes without a trace: with either iptables, after a crash, and without the lab's agents."""
+"""A cluster goes without a trace after a crash, and nodes without the lab's agents wait for a DaemonSet."""
 
 import json
 import os
-import re
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cluster_objects import wait_until
+from lab_traces import Traces, parameters
 
 from vpc_cni.lab import Lab
-from vpc_cni.lab.kubernetes.cgroups import BASE, CGROUP_ROOT
 from vpc_cni.lab.kubernetes.images import ECHO_IMAGE
-from vpc_cni.lab.kubernetes.node_config import KUBELET_PARAMETERS
-from vpc_cni.lab.paths import lab_paths
 
 pytestmark = pytest.mark.usefixtures("kubernetes_programs")
-
-READY_SECONDS = 90.0
-
-
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds:g} s"
-        time.sleep(0.05)
-
-
-def parameters() -> dict[str, str]:
-    return {name: Path("/proc/sys", name).read_text() for name in KUBELET_PARAMETERS}
-
-
-def groups(name: str) -> list[Path]:
-    return list(CGROUP_ROOT.glob(f"*/{BASE}/{name}")) + list(CGROUP_ROOT.glob(f"{BASE}/{name}"))
-
-
-def members(name: str) -> set[int]:
-    """Return the processes of a lab: those in its control groups and those with its folder in their command line."""
-    found = {
-        int(pid) for group in groups(name) for path in group.rglob("cgroup.procs") for pid in path.read_text().split()
-    }
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes()
-        except OSError:
-            continue
-        if re.search(rb"vpc-cni-lab/%s/" % name.encode(), words):
-            found.add(int(path.parent.name))
-    return found
-
-
-def namespaces(processes: set[int]) -> set[int]:
-    """Return the network namespaces of these processes, without the machine's own."""
-    found = set()
-    for pid in processes:
-        try:
-            found.add(Path(f"/proc/{pid}/ns/net").stat().st_ino)
-        except OSError:
-            continue
-    return found - {Path("/proc/self/ns/net").stat().st_ino}
-
-
-def namespaces_in_use() -> set[int]:
-    return namespaces({int(path.name) for path in Path("/proc").glob("[0-9]*")})
 
 
 def start_pods(lab: Lab) -> None:
@@ -73,34 +22,6 @@ def start_pods(lab: Lab) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("backend", ["nft", "legacy"])
-def test_a_lab_is_ready_in_time_works_and_leaves_nothing(backend: str) -> None:
-    name = f"k8s-life-{backend}-{os.getpid() % 10000}"
-    before = parameters()
-    lab = Lab(name=name, kubernetes=True, proxy_backend=backend, env={"IP_COOLDOWN_PERIOD": "1"})
-    started = time.monotonic()
-    with lab:
-        assert time.monotonic() - started < READY_SECONDS
-        report = lab.check()
-        assert report.failures() == []
-        saved = lab.kubernetes.run("node-1", ["iptables-save", "-t", "nat"]).stdout
-        assert "KUBE-SVC" in saved
-        assert ("legacy" in lab.kubernetes.run("node-1", ["iptables", "-V"]).stdout) == (backend == "legacy")
-        start_pods(lab)
-        processes = members(name)
-        used = namespaces(processes)
-        # Control plane, two nodes, four pods; programs and shims of all of them.
-        assert len(used) >= 7
-        assert len(processes) > 15
-        assert parameters() == before
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes), "the end of the processes")
-    assert groups(name) == []
-    assert not lab_paths(name).root.exists()
-    assert name not in Path("/proc/self/mountinfo").read_text()
-    wait_until(lambda: not used & namespaces_in_use(), "the end of the namespaces")
-    assert parameters() == before
-
-
 def test_a_killed_lab_leaves_no_process_and_the_next_down_removes_the_rest() -> None:
     name = f"k8s-crash-{os.getpid() % 10000}"
     before = parameters()
@@ -108,17 +29,16 @@ def test_a_killed_lab_leaves_no_process_and_the_next_down_removes_the_rest() -> 
     try:
         lab.up()
         start_pods(lab)
-        processes = members(name)
-        used = namespaces(processes)
+        traces = Traces.of(name)
+        # Control plane, two nodes, four pods; programs and shims of all of them.
+        assert len(traces.namespaces) >= 7
+        assert len(traces.processes) > 15
         os.kill(lab.pid, signal.SIGKILL)
-        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes), "the end of the processes")
-        wait_until(lambda: not used & namespaces_in_use(), "the end of the namespaces")
-        assert name not in Path("/proc/self/mountinfo").read_text()
+        traces.assert_ended()
         assert parameters() == before
     finally:
         lab.down()
-    assert groups(name) == []
-    assert not lab_paths(name).root.exists()
+    traces.assert_gone()
 
 
 # What an add-on's DaemonSet does on a node: files of the host, the host's network, namespaces of pods that start later.

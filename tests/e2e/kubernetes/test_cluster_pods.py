@@ -1,66 +1,18 @@
 """A running cluster: pods of Deployments, every way a packet must go, failures of its parts."""
 
 import json
-import os
 import stat
-import subprocess
-import time
-from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cluster_ec2 import end_nodes
+from cluster_objects import kubectl, list_pods, node_is_ready, pod_document, running, wait_until
 
 from vpc_cni.errors import CallerError
 from vpc_cni.lab import Lab
 from vpc_cni.lab.kubernetes.images import ECHO_IMAGE, PAUSE_IMAGE
 from vpc_cni.lab.kubernetes.images.archive import Image, encode_archive
-
-PODS = 40
-
-
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> float:
-    """Wait for a condition; return the seconds that it took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, f"{what} did not happen within {seconds:g} s"
-        time.sleep(0.1)
-    return time.monotonic() - started
-
-
-def kubectl(lab: Lab, *arguments: str, document: dict[str, Any] | None = None) -> str:
-    done = lab.kubernetes.kubectl(*arguments, stdin=json.dumps(document) if document else None)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def list_pods(lab: Lab, selector: str) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = json.loads(kubectl(lab, "get", "pods", f"--selector={selector}", "-o=json"))["items"]
-    return items
-
-
-def running(lab: Lab, selector: str) -> list[dict[str, Any]]:
-    return [
-        pod
-        for pod in list_pods(lab, selector)
-        if any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
-        and "deletionTimestamp" not in pod["metadata"]
-    ]
-
-
-def node_is_ready(lab: Lab, name: str) -> bool:
-    return any(node["name"] == name and node["ready"] for node in lab.kubernetes.status["nodes"])
-
-
-def pod_document(name: str, image: str, **spec: Any) -> dict[str, Any]:
-    container = {"name": "main", "image": image, "imagePullPolicy": "Never"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app": name}},
-        "spec": {"terminationGracePeriodSeconds": 0, "containers": [container], **spec},
-    }
 
 
 def test_kubectl_sees_the_labs_nodes_with_their_instances(cluster_lab: Lab) -> None:
@@ -77,32 +29,9 @@ def test_only_the_owner_reads_the_administrators_credentials(cluster_lab: Lab) -
     assert stat.S_IMODE(cluster_lab.kubernetes.kubeconfig.stat().st_mode) == 0o600
 
 
-def test_forty_pods_of_a_deployment_run_on_addresses_that_ec2_knows(
-    cluster_lab: Lab, figures: dict[str, float]
-) -> None:
-    kubectl(cluster_lab, "create", "deployment", "many", f"--image={PAUSE_IMAGE}", f"--replicas={PODS}")
-    figures[f"pods_{PODS}_running_seconds"] = wait_until(
-        lambda: len(running(cluster_lab, "app=many")) == PODS, f"Running of {PODS} pods"
-    )
-    pods = running(cluster_lab, "app=many")
-    addresses = {pod["status"]["podIP"] for pod in pods}
-    assigned = {address for node in cluster_lab.nodes for eni in node.enis for address in eni.addresses}
-    assert len(addresses) == PODS
-    assert addresses <= assigned
-    assert {pod["spec"]["nodeName"] for pod in pods} == {"node-1", "node-2"}
-    kubectl(cluster_lab, "delete", "deployment", "many")
-    figures[f"pods_{PODS}_deleted_seconds"] = wait_until(
-        lambda: not list_pods(cluster_lab, "app=many"), "the end of the pods"
-    )
-
-
-def test_every_packet_arrives(cluster_lab: Lab, figures: dict[str, float]) -> None:
-    started = time.monotonic()
+def test_every_packet_arrives(cluster_lab: Lab) -> None:
     report = cluster_lab.check()
-    figures["check_seconds"] = time.monotonic() - started
-    figures["check_rows_passed"] = sum(row["passed"] for row in report.rows)
     assert report.failures() == []
-    assert len(report.rows) == 92
     assert {row["note"] for row in report.rows if row["title"] == "node port (Local), internet"} == {
         "primary ENI",
         "secondary ENI",
@@ -223,9 +152,7 @@ def test_a_node_joins_and_its_termination_removes_it(cluster_lab: Lab) -> None:
     node = cluster_lab.add_node()
     assert node_is_ready(cluster_lab, node.name)
     init = next(each["init_pid"] for each in cluster_lab.kubernetes.status["nodes"] if each["name"] == node.name)
-    environment = {**os.environ, **cluster_lab.environment()}
-    command = ["aws", "ec2", "terminate-instances", "--instance-ids", node.instance_id]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
+    end_nodes(cluster_lab, node.name)
     wait_until(lambda: not Path(f"/proc/{init}").exists(), "the end of the node's processes")
     wait_until(lambda: node.name not in kubectl(cluster_lab, "get", "nodes"), "the end of the Node object")
 

@@ -82,6 +82,19 @@ def test_an_unknown_word_is_refused(checkout: Path) -> None:
     assert "usage: tools/setup.sh [demo|test]" in done.stderr
 
 
+@pytest.mark.parametrize(("status", "word"), [(77, "skipped"), (1, "FAILED")])
+def test_a_machine_without_a_cluster_skips_that_stage_and_a_build_that_fails_does_not(
+    checkout: Path, status: int, word: str
+) -> None:
+    (checkout / "tools" / "setup.sh").write_text("#!/bin/sh\n")
+    script = f'case "$*" in *prepare_e2e*) exit {status};; *pytest*) echo must not run;; esac'
+    stand_in(checkout, "python", script)
+    done = run(checkout, "bash", "tools/run-tests.sh", "e2e")
+    assert done.returncode == (0 if word == "skipped" else status)
+    assert f"e2e         0 s  {word}" in done.stdout
+    assert "must not run" not in done.stdout
+
+
 @pytest.mark.parametrize(("script", "word", "status"), [("exit 0", "passed", 0), ("exit 3", "FAILED", 3)])
 def test_a_stage_that_fails_ends_the_run_with_its_status(checkout: Path, script: str, word: str, status: int) -> None:
     (checkout / "tools" / "setup.sh").write_text(f"#!/bin/sh\n{script}\n")

@@ -78,7 +78,7 @@ class KubernetesNode:
         link_iptables(self.files.programs, self._shape.proxy_backend)
         self._write_configuration()
         self._write_credentials(credentials)
-        self.files.plan.write_text(json.dumps(self._plan(images), indent=1))
+        self.files.plan.write_text(json.dumps(self._plan(map(self._within_reach, images)), indent=1))
 
     async def start(self) -> None:
         """Switch the node on; returns when its process 1 has been started."""
@@ -135,6 +135,16 @@ class KubernetesNode:
         """Return a path by which this machine sees the node's files; None when it is off."""
         pid = self.init_pid
         return Path(f"/proc/{pid}/root") if pid is not None else None
+
+    def _within_reach(self, archive: Path) -> Path:
+        """Return a path of an archive that the node can read: of the lab's folder it sees its own part only."""
+        if not archive.is_relative_to(self._lab_paths.root):
+            return archive
+        own = self.files.root / "images" / archive.name
+        own.parent.mkdir(exist_ok=True)
+        own.unlink(missing_ok=True)
+        own.hardlink_to(archive)
+        return own
 
     def _write_configuration(self) -> None:
         texts = {
