@@ -15,12 +15,14 @@ import httpx2
 from lightkube import ApiError, Client, KubeConfig
 from lightkube.config.client_adapter import Client as open_http
 from lightkube.config.client_adapter import ConnectionParams
+from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.exceptions import ConfigError
 from lightkube.core.resource import ApiInfo, ResourceDef
 from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource
 from lightkube.types import PatchType
 
 from vpc_cni.cluster.inventory import FIELD_MANAGER, NAMESPACE, Reference, Resource, reference_of
+from vpc_cni.cluster.login import Login, open_login
 from vpc_cni.errors import (
     CallerError,
     ConfigurationError,
@@ -72,17 +74,22 @@ def find_place(environ: Mapping[str, str], home: Path, *, kubeconfig: str = "", 
 class Cluster:
     """One cluster. Blocking; every call raises :class:`~vpc_cni.errors.KubernetesError` when it fails."""
 
-    def __init__(self, place: Place) -> None:
-        """Read the kubeconfig; nothing is sent yet.
+    def __init__(self, place: Place | Login, *, field_manager: str = FIELD_MANAGER) -> None:
+        """Read the kubeconfig, unless the login was stored; nothing is sent yet.
+
+        Args:
+            field_manager: as whom objects are applied.
 
         Raises:
             ConfigurationError: the file is missing, or names no such context or way to log in.
         """
+        if isinstance(place, Login):
+            self._open(*open_login(place), field_manager)
+            return
         try:
             config = _read_kubeconfig(place.kubeconfig).get(place.context or None)
             parameters = ConnectionParams(timeout=httpx2.Timeout(_TIMEOUT_SECONDS))
-            self._http = open_http(config, parameters)  # type: ignore[arg-type] # None has been raised for
-            self._client = Client(config, timeout=httpx2.Timeout(_TIMEOUT_SECONDS), field_manager=FIELD_MANAGER)
+            self._open(config, parameters, field_manager)  # type: ignore[arg-type] # None has been raised for
         except OSError as err:
             raise ConfigurationError(
                 f"kubeconfig {place.kubeconfig} cannot be read: {err.strerror}",
@@ -92,6 +99,12 @@ class Cluster:
             raise ConfigurationError(
                 f"kubeconfig {place.kubeconfig} cannot be used: {err}", hint="choose another by --kubeconfig, --context"
             ) from err
+
+    def _open(self, config: SingleConfig, parameters: ConnectionParams, field_manager: str) -> None:
+        self._http = open_http(config, parameters)
+        self._client = Client(
+            config, timeout=parameters.timeout, transport=parameters.transport, field_manager=field_manager
+        )
 
     def close(self) -> None:
         self._client.close()

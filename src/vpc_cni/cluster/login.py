@@ -1,0 +1,97 @@
+"""Logging in to a cluster with what was stored of it, instead of a kubeconfig: nothing is run, no file is read later.
+
+Everything is sent as another user, by impersonation: what that user may do, and no more, happens.
+"""
+
+import base64
+import os
+import ssl
+from dataclasses import dataclass, field
+
+import httpx2
+from lightkube.config.client_adapter import ConnectionParams
+from lightkube.config.kubeconfig import SingleConfig
+from lightkube.config.models import Cluster, Context, User
+
+from vpc_cni.errors import ConfigurationError
+
+# A cluster that does not answer must not hold a worker for long; one that works on an apply may take its time.
+_TIMEOUT = httpx2.Timeout(15.0, connect=3.0)
+# One connection serves one worker; looks come every half minute, and a new TLS session costs more than an idle one.
+_LIMITS = httpx2.Limits(max_connections=8, max_keepalive_connections=2, keepalive_expiry=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to reach a cluster, and as whom.
+
+    Attributes:
+        certificate_authority: PEM in base64, as in a kubeconfig; empty for those that the machine trusts.
+        token: of a service account; empty when a certificate logs in.
+        client_certificate, client_key: PEM; both or none.
+        acts_as: the user whom all requests impersonate; empty for none.
+    """
+
+    server: str
+    certificate_authority: str
+    token: str = field(default="", repr=False)
+    client_certificate: str = ""
+    client_key: str = field(default="", repr=False)
+    acts_as: str = ""
+
+
+class _As(httpx2.BaseTransport):
+    """Sends every request as someone else."""
+
+    def __init__(self, inner: httpx2.BaseTransport, user: str) -> None:
+        self._inner = inner
+        self._user = user
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.headers["Impersonate-User"] = self._user
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def open_login(login: Login) -> tuple[SingleConfig, ConnectionParams]:
+    """Return what a client is made of; nothing is sent.
+
+    Raises:
+        ConfigurationError: certificates or key are none, or the server is no https URL.
+    """
+    if not login.server.startswith("https://"):
+        raise ConfigurationError(f"server {login.server} of a cluster is no https URL")
+    transport: httpx2.BaseTransport = httpx2.HTTPTransport(verify=_trust(login), trust_env=False, limits=_LIMITS)
+    if login.acts_as:
+        transport = _As(transport, login.acts_as)
+    # The transport checks the server's certificate: the client's own check, which this turns off, is not asked.
+    config = SingleConfig(
+        context_name="stored",
+        context=Context(cluster="stored", user="stored"),
+        cluster=Cluster(server=login.server, insecure=True),
+        user=User(token=login.token or None),
+    )
+    return config, ConnectionParams(timeout=_TIMEOUT, trust_env=False, transport=transport)
+
+
+def _trust(login: Login) -> ssl.SSLContext:
+    try:
+        authority = base64.b64decode(login.certificate_authority, validate=True).decode("ascii")
+        context = ssl.create_default_context(cadata=authority or None)
+        if login.client_certificate:
+            _load_certificate(context, login.client_certificate + "\n" + login.client_key)
+    except (ValueError, ssl.SSLError, OSError) as err:
+        raise ConfigurationError(f"the certificates of {login.server} cannot be used: {err}") from err
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, pem: str) -> None:
+    # OpenSSL takes these from a file only: from one that exists in memory, for this process alone.
+    descriptor = os.memfd_create("login", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, pem.encode())
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
