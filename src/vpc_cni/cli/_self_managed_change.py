@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -86,7 +87,7 @@ def apply_version(
     timeout: TimeoutOption = _ROLLOUT_SECONDS,
     as_json: JsonOption = False,
 ) -> None:
-    """Back up, show what changes, apply it on the server's side, and wait for the roll-out.
+    """Show what changes, back up, apply on the server's side, and wait for the roll-out.
 
     Settings of the live installation are taken over. Nothing is changed when other managers own fields that differ.
     """
@@ -102,7 +103,10 @@ def apply_version(
             saved = _save(session, live, backup_folder)
             repair(session.cluster, plan)
             live = read_installation(session.cluster)
-        conflicts = _try(session, live, plan, force=force_conflicts)
+        conflicts = try_update(session.cluster, live, plan).conflicts
+        if as_json and not force_conflicts and _of_others(conflicts):
+            _end(plan, conflicts, (), as_json=True)
+        _judge(conflicts, force=force_conflicts)
         if dry_run:
             _end(plan, conflicts, (), as_json=as_json)
             return
@@ -137,22 +141,25 @@ def _check_repairs(plan: UpdatePlan, *, allowed: bool) -> None:
     print_notes(f"to be mended: {each}" for each in plan.repairs.reasons)
 
 
-def _try(session: Session, live: Inventory, plan: UpdatePlan, *, force: bool) -> tuple[Conflict, ...]:
-    """Return all conflicts, those with our own repairs too.
+def _of_others(conflicts: Iterable[Conflict]) -> list[Conflict]:
+    """Return the conflicts without those that our own repairs left."""
+    return [each for each in conflicts if each.manager != FIELD_MANAGER]
+
+
+def _judge(conflicts: Iterable[Conflict], *, force: bool) -> None:
+    """Say which fields are taken over.
 
     Raises:
         FieldConflictError: others own fields that would change, and they are not to be taken over.
     """
-    conflicts = try_update(session.cluster, live, plan).conflicts
-    others = [each for each in conflicts if each.manager != FIELD_MANAGER]
+    others = _of_others(conflicts)
     if others and not force:
         raise FieldConflictError(
             "\n  ".join(["other managers own fields that would change:", *conflict_lines(others)]),
             hint="keep their values by --env or --values, or take the fields over by --force-conflicts",
         )
     taken = Counter((each.manager, str(each.object)) for each in others)
-    print_notes(f"taken over from {manager}: {count} of {name}" for (manager, name), count in taken.items())
-    return conflicts
+    print_notes(f"taken over from {manager}, fields of {name}: {count}" for (manager, name), count in taken.items())
 
 
 def _end(plan: UpdatePlan, conflicts: tuple[Conflict, ...], applied: tuple[str, ...], *, as_json: bool) -> None:

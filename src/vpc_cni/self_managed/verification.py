@@ -108,7 +108,7 @@ def _images(live: Manifest, wanted: Manifest) -> Check:
         for each in containers(wanted)
         if found.get(each["name"]) != each["image"]
     ]
-    return _check("images", not wrong, "; ".join(wrong) or ", ".join(each["image"] for each in containers(wanted)))
+    return _check("images", not wrong, "; ".join(wrong or (each["image"] for each in containers(wanted))))
 
 
 def _environment(live: Manifest, wanted: Manifest) -> Check:
@@ -120,7 +120,9 @@ def _env_differences(wanted: Manifest, live: Manifest | None) -> Iterator[str]:
     found, planned = env_values(live or {}), env_values(wanted)
     for name in sorted({*found, *planned}):
         if found.get(name) != planned.get(name):
-            yield f"{wanted['name']}: {name} is {found.get(name)!r}, planned {planned.get(name)!r}"
+            live_value = repr(found[name]) if name in found else "missing"
+            plan = f"planned {planned[name]!r}" if name in planned else "not planned"
+            yield f"{wanted['name']}: {name} is {live_value}, {plan}"
 
 
 def _other_fields(live: Inventory, target: Inventory) -> Check:

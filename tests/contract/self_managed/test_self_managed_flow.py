@@ -107,7 +107,7 @@ def test_custom_settings_survive_an_update_and_verify_says_so(operator: Any) -> 
     )
     failed = operator.run("verify", "--version", NEW, "--backup", str(backup))
     assert failed.status == 8
-    assert "WARM_IP_TARGET is None, planned '5'" in failed.out
+    assert "WARM_IP_TARGET is missing, planned '5'" in failed.out
 
 
 def test_fields_of_other_managers_are_shown_and_left_alone(operator: Any) -> None:
@@ -118,6 +118,9 @@ def test_fields_of_other_managers_are_shown_and_left_alone(operator: Any) -> Non
     assert "DaemonSet.apps kube-system/aws-node, owned by kubectl-client-side-apply:" in done.err
     assert '~ .spec.template.spec.containers[name="aws-node"].image\n' in done.err
     assert list(operator.folder.glob("vpc-cni-backup-*")) == []
+    document = operator.run("apply", "--version", NEW, "--json").document
+    assert document["applied"] == []
+    assert {each["manager"] for each in document["conflicts"]} == {"kubectl-client-side-apply"}
     assert operator.daemon_set()["metadata"]["resourceVersion"] == before
 
 

@@ -169,6 +169,21 @@ def test_the_schema_is_printed(run: Any) -> None:
         (("render", *REGISTRY, "--catalogue", "/no/such/file"), "cannot read /no/such/file: No such file"),
         (("render", *REGISTRY, "--image-set", "mine"), "--image-set"),
         (("render", *REGISTRY, "--unknown"), "--unknown"),
+        (
+            ("render", *REGISTRY, "--version", "v1.16.1", "--kubernetes-version", "1.23"),
+            "v1.16.1 needs Kubernetes 1.24",
+        ),
+        (("frob",), "No such command 'frob'"),
+        (("status", "--bogus"), "No such option: --bogus"),
+        (("status", "--kubeconfig", "/no/such/file"), "kubeconfig /no/such/file cannot be read: No such file"),
+        (("status", "extra"), "unexpected extra argument"),
+        (("backup", "--folder"), "--folder"),
+        (("diff", "--image-set", "mine"), "'mine' is not one of 'own', 'aws'"),
+        (("apply", "--timeout", "soon"), "Invalid value for '--timeout'"),
+        (("apply", "--timeout", "-1"), "greater than or equal to 0"),
+        (("verify", "--probe-image"), "--probe-image"),
+        (("restore",), "Missing argument 'BACKUP'"),
+        (("restore", "/no/such/file"), "cannot read /no/such/file: No such file"),
     ],
 )
 def test_wrong_arguments_end_with_status_2_and_a_reason(run: Any, words: tuple[str, ...], message: str) -> None:
