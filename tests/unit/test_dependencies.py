@@ -19,9 +19,9 @@ NOT_IMPORTED = {"botocore", "httptools", "psycopg"}
 # Folders of src/vpc_cni by what must be installed for them.
 PARTS = {
     "agent": ("errors.py", "model", "settings", "ipam", "rpc", "netlink", "ec2", "kube", "agent", "install"),
-    "lab": ("lab",),
+    "lab": ("lab", "sigv4.py"),
     "self-managed": ("cluster", "self_managed"),
-    "addons": ("addons",),
+    "addons": ("addons", "sigv4.py"),
     "": ("cli", "manifests", "plugin"),
 }
 

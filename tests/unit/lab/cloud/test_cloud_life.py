@@ -22,12 +22,13 @@ from vpc_cni.lab.cloud import (
 from vpc_cni.lab.cloud.addresses import Order4
 from vpc_cni.lab.cloud.ec2.service import EC2
 from vpc_cni.lab.cloud.events import Event
-from vpc_cni.lab.cloud.identity.signature import Refusal, RefusedError, authenticate
+from vpc_cni.lab.cloud.identity.signature import authenticate
 from vpc_cni.lab.cloud.interfaces import InterfaceRequest
 from vpc_cni.lab.cloud.metadata.service import MetadataService
 from vpc_cni.lab.cloud.query.dispatcher import Admission, Dispatcher
 from vpc_cni.lab.cloud.query.request import HttpRequest
 from vpc_cni.lab.cloud.records import AttachmentStatus, Instance, InstanceState, Subnet
+from vpc_cni.sigv4 import Refusal, RefusedError
 
 
 class Lab:

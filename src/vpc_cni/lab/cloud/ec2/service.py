@@ -14,9 +14,9 @@ from vpc_cni.lab.cloud.ec2 import (
     tag_actions,
 )
 from vpc_cni.lab.cloud.errors import CloudApiError
-from vpc_cni.lab.cloud.identity.signature import Refusal
 from vpc_cni.lab.cloud.query.dispatcher import Service
 from vpc_cni.lab.cloud.query.xml import HEAD, Tree, render_tree
+from vpc_cni.sigv4 import Refusal
 
 VERSION = "2016-11-15"
 _NAMESPACE = f"http://ec2.amazonaws.com/doc/{VERSION}/"

@@ -17,13 +17,14 @@ from vpc_cni.lab.cloud import errors
 from vpc_cni.lab.cloud.cloud import Cloud
 from vpc_cni.lab.cloud.errors import CloudApiError
 from vpc_cni.lab.cloud.identity.roles import Credentials
-from vpc_cni.lab.cloud.identity.signature import Refusal, RefusedError, authenticate
+from vpc_cni.lab.cloud.identity.signature import authenticate
 from vpc_cni.lab.cloud.query.budget import Budget
 from vpc_cni.lab.cloud.query.calls import CallRecord
 from vpc_cni.lab.cloud.query.operation import Call, Operation
 from vpc_cni.lab.cloud.query.parameters import Parameters, parse_parameters
 from vpc_cni.lab.cloud.query.request import HttpReply, HttpRequest
 from vpc_cni.lab.cloud.query.xml import Tree
+from vpc_cni.sigv4 import Refusal, RefusedError
 
 # Parameters of every call.
 COMMON_PARAMETERS = frozenset({"Action", "Version", "DryRun"})

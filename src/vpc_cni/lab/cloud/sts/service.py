@@ -4,10 +4,10 @@ from html import escape
 
 from vpc_cni.lab.cloud import errors
 from vpc_cni.lab.cloud.errors import CloudApiError
-from vpc_cni.lab.cloud.identity.signature import Refusal
 from vpc_cni.lab.cloud.query.dispatcher import Service
 from vpc_cni.lab.cloud.query.xml import Tree, render_tree
 from vpc_cni.lab.cloud.sts import actions
+from vpc_cni.sigv4 import Refusal
 
 VERSION = "2011-06-15"
 _NAMESPACE = f"https://sts.amazonaws.com/doc/{VERSION}/"
