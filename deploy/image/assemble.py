@@ -35,11 +35,11 @@ UNUSED_STANDARD = (
 UNUSED_EXTENSIONS = re.compile(
     r"_?(test|xx|curses|tkinter|sqlite3|dbm|gdbm|readline|nis|ossaudiodev|crypt|ctypes_test)"
 )
-# Of botocore only the signer and the certificate authorities are used, not its descriptions of services; of Pygments,
-# which the command line brings, no reader of a language (they are found by name when asked for).
+# Of botocore only the certificate authorities are used; of Pygments, which the command line brings, no reader of a
+# language (they are found by name when asked for); the lab needs packages that are not here.
 UNUSED_PACKAGES = (
-    *("botocore/data", "botocore/docs", "*.dist-info/RECORD", "*.dist-info/direct_url.json"),
-    "pygments/lexers/[!_]*.py",
+    *("botocore/*/", "botocore/[!_]*.py", "*.dist-info/RECORD", "*.dist-info/direct_url.json"),
+    *("pygments/lexers/[!_]*.py", "vpc_cni/lab", "vpc_cni/cli/lab*.py"),
 )
 
 
@@ -223,19 +223,23 @@ def needed_libraries(path: Path) -> Iterator[Path]:
 
 
 def compile_others(image: Image, folder: Path) -> None:
-    """Compile modules of others and keep the result alone."""
+    """Compile modules of others and keep the result alone.
+
+    Without their texts for readers: these take 1 MiB of the agent's memory.
+    """
     for source in list(folder.rglob("*.py")):
         compile_tree(image, source, legacy=True)
         source.unlink()
 
 
 def compile_tree(image: Image, path: Path, *, legacy: bool = False) -> None:
-    """Compile a file or a folder; ``legacy`` puts the result in the source's place."""
+    """Compile a file or a folder; ``legacy`` puts the result in the source's place, without docstrings and asserts."""
     compiled = compileall.compile_file if path.is_file() else compileall.compile_dir
     is_fine = compiled(
         path,
         quiet=1,
         legacy=legacy,
+        optimize=2 if legacy else 0,
         stripdir=str(image.root),
         prependdir="/",
         # By content, not by time: two builds are equal.

@@ -1,11 +1,12 @@
 """Print what pip shall install into the image: versions from uv.lock, digests from tools/wheelhouse.txt.
 
-    requirements.py vpc-cni[agent]          what the agent needs
-    requirements.py hatchling ziglang       what building it needs
+    requirements.py vpc-cni[agent] --without six    what the agent needs, less what it never imports
+    requirements.py hatchling ziglang               what building it needs
 
 Runs while the image is built, before anything is installed. Standard library only; Python 3.11 or later.
 """
 
+import argparse
 import re
 import sys
 import tomllib
@@ -20,7 +21,11 @@ PROJECT = "vpc-cni"
 def main() -> None:
     """Print the pinned requirements of the arguments, without the project itself."""
     lock = tomllib.loads((ROOT / "uv.lock").read_text())
-    names = closure(lock, sys.argv[1:] or [f"{PROJECT}[agent]"]) - {PROJECT}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("wanted", nargs="+")
+    parser.add_argument("--without", nargs="*", default=[])
+    given = parser.parse_args()
+    names = closure(lock, given.wanted) - {PROJECT, *given.without}
     sys.stdout.write("\n".join(pinned(names, (ROOT / "tools" / "wheelhouse.txt").read_text())) + "\n")
 
 

@@ -30,7 +30,7 @@ class SubCommand:
 SUB_COMMANDS = (
     SubCommand("lab", "vpc_cni.cli.lab", extra="lab"),
     SubCommand("node", "vpc_cni.cli.node"),
-    SubCommand("self-managed", "vpc_cni.cli.self_managed"),
+    SubCommand("self-managed", "vpc_cni.cli.self_managed", extra="self-managed"),
 )
 
 
@@ -81,7 +81,9 @@ def _load(command: SubCommand) -> typer.Typer:
     try:
         module = importlib.import_module(command.module)
     except ModuleNotFoundError as err:
-        if not command.extra or (err.name or "").startswith("vpc_cni"):
+        # The image has no lab, not even its command.
+        is_ours = (err.name or "").startswith("vpc_cni") and err.name != command.module
+        if not command.extra or is_ours:
             raise
         raise HostError(
             f"vpc-cni {command.name} needs the Python package {err.name}, which is not installed",

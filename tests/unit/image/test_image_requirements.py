@@ -1,6 +1,8 @@
 """What pip installs into the image comes from the locks, and is as little as the agent needs."""
 
 import importlib.util
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -68,3 +70,12 @@ def test_every_entry_is_pinned_by_digest() -> None:
     for name, entry in zip(sorted(names), entries, strict=True):
         assert entry.startswith(f"{name}=={versions[name]} ")
         assert "--hash=sha256:" in entry
+
+
+def test_what_the_image_never_imports_is_left_out() -> None:
+    command = [sys.executable, ROOT / "deploy" / "image" / "requirements.py", "vpc-cni[agent]"]
+    whole, less = (
+        {line.partition("==")[0] for line in subprocess.check_output(words, text=True).splitlines() if "==" in line}
+        for words in (command, [*command, "--without", "pyyaml", "six"])
+    )
+    assert whole - less == {"pyyaml", "six"}
