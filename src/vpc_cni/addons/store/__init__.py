@@ -7,6 +7,7 @@ All methods block, are safe for threads, and are one transaction each. What was 
 :class:`StoreRefusal`.
 """
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -65,7 +66,11 @@ __all__ = [
 
 
 class Store:
-    """One database, by what is kept in it."""
+    """One database, by what is kept in it.
+
+    Attributes:
+        work_waits: set when a request of this process left work behind; for workers, who clear it.
+    """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
         """Open it; see :class:`~vpc_cni.addons.store.database.Database`."""
@@ -76,7 +81,8 @@ class Store:
         self.associations = Associations(database)
         self.profiles = Profiles(database)
         self.tags = Tags(database)
-        self.requests = Requests(database)
+        self.work_waits = threading.Event()
+        self.requests = Requests(database, self.work_waits)
         self.leases = Leases(database)
         self.looks = Looks(database)
         self._database = database

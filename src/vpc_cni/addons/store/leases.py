@@ -68,6 +68,12 @@ class Leases:
                     return Lease(read_operation(row), row["lease_number"], row["attempts"], now, since, row["previous"])
         return None
 
+    def take_back(self, holder: str) -> None:
+        """Make what ``holder`` claimed due again: for a process that knows that its predecessor is dead."""
+        with self._database.writing() as connection:
+            mine = (OPERATIONS.c.lease_holder == holder, OPERATIONS.c.lease_until > 0)
+            connection.execute(sa.update(OPERATIONS).where(*mine).values(lease_until=0.0))
+
     def renew(self, lease: Lease, seconds: float) -> None:
         """Keep the work for some more seconds.
 

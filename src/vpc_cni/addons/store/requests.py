@@ -4,6 +4,7 @@ Each takes a :class:`Token` or None. A request that was accepted before returns 
 nothing; a new one returns None, and the answer is the token's.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,10 +22,15 @@ from vpc_cni.addons.store.tokens import Token, admit, recall
 
 
 class Requests:
-    """Accepts requests. Every method is one transaction."""
+    """Accepts requests. Every method is one transaction.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        work_waits: is set when there is something to do for this process's workers.
+    """
+
+    def __init__(self, database: Database, work_waits: threading.Event) -> None:
         self._database = database
+        self._work_waits = work_waits
 
     def recall(self, operation: str, token: str, digest: str) -> str | None:
         """Return the answer that the same request got before; None when it is new: then check and accept it.
@@ -56,7 +62,8 @@ class Requests:
             connection.execute(sa.insert(ADDONS).values(addon_row(record)))
             put_associations(connection, record.cluster, associations)
             self._start(connection, operation, previous=None)
-            return None
+        self._work_waits.set()
+        return None
 
     def accept_update(
         self,
@@ -93,7 +100,8 @@ class Requests:
                 put_associations(connection, seen.cluster, associations)
             connection.execute(sa.insert(UPDATES).values(update_row(update)))
             self._start(connection, operation, previous=_asked(current))
-            return None
+        self._work_waits.set()
+        return None
 
     def accept_delete(self, operation: Operation) -> AddonRecord:
         """Make an add-on DELETING, write the work, and return the record as it is now.
@@ -113,7 +121,9 @@ class Requests:
             changes = {"status": AddonStatus.DELETING.value, "modified_at": operation.created_at}
             _change_addon(connection, current, changes)
             self._start(connection, operation, previous=_asked(current))
-            return require_addon(connection, operation.cluster, operation.addon)
+            accepted = require_addon(connection, operation.cluster, operation.addon)
+        self._work_waits.set()
+        return accepted
 
     def accept_cluster_update(
         self, update: UpdateRecord, changes: Mapping[str, str], token: Token | None = None

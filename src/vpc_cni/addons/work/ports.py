@@ -1,0 +1,69 @@
+"""What the workers need of the engine and of connections: their contract, and all that they know of either."""
+
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from vpc_cni.addons.model import ConflictMode, Desired, Issue
+
+ClusterT = TypeVar("ClusterT")
+ClusterT_contra = TypeVar("ClusterT_contra", contravariant=True)
+ClusterT_co = TypeVar("ClusterT_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of an installation or removal.
+
+    Attributes:
+        issues: what stood in the way; empty: the objects are as asked for.
+        changed: whether anything in the cluster may have been changed.
+    """
+
+    issues: tuple[Issue, ...] = ()
+    changed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the add-on is in a cluster. ``ready``: rolled out, all pods available. ``issues``: what is wrong now."""
+
+    ready: bool
+    issues: tuple[Issue, ...] = ()
+
+
+class Engine(Protocol[ClusterT_contra]):
+    """Makes a cluster what was asked for. Every call may be repeated, also after a kill at any moment of it.
+
+    Raises:
+        KubernetesUnreachableError, KubernetesThrottledError: worth another try; so is a KubernetesError that says so.
+        VpcCniError: a failure of ours.
+    """
+
+    def install(
+        self, cluster: ClusterT_contra, desired: Desired, mode: ConflictMode, previous_version: str
+    ) -> Applied: ...
+
+    def remove(self, cluster: ClusterT_contra, version: str, *, preserve: bool) -> Applied: ...
+
+    def observe(self, cluster: ClusterT_contra, desired: Desired) -> Health: ...
+
+
+class Connections(Protocol[ClusterT_co]):
+    """Gives clusters to talk to, by the name they are registered under."""
+
+    def open(self, name: str) -> ClusterT_co:
+        """Return a connection that may be shared with other threads; nothing is sent.
+
+        Raises:
+            NoClusterError: it is not registered (any more).
+            ConfigurationError: what was stored cannot be used.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters(Generic[ClusterT]):
+    """Both, for the same kind of cluster."""
+
+    connections: Connections[ClusterT]
+    engine: Engine[ClusterT]

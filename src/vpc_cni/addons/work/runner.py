@@ -1,0 +1,169 @@
+"""One try of one operation: from what the store says to what the cluster is, and back into the store.
+
+Theory of operation. An operation without a deadline has its objects not applied yet: apply them, write so, and give
+the work back; from then on each try is one look at the roll-out. So no thread waits for pods, and a kill at any point
+leaves the store saying which of the two is next. Both may be repeated.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Generic
+
+from vpc_cni.addons.model import AddonRecord, ClusterRecord, Desired, Issue, Operation, OperationKind
+from vpc_cni.addons.states import End
+from vpc_cni.addons.store import Lease, LeaseLostError, NoClusterError, Store
+from vpc_cni.addons.work import messages
+from vpc_cni.addons.work.ports import Clusters, ClusterT
+from vpc_cni.addons.work.settings import WorkSettings
+from vpc_cni.addons.work.steps import Reach, Step, ignore_step
+from vpc_cni.errors import KubernetesError, KubernetesUnreachableError, VpcCniError
+
+_LOG = logging.getLogger(__name__)
+Ended = Callable[[OperationKind, End, float], None]
+
+
+def desired_of(cluster: ClusterRecord, asked: Operation | AddonRecord) -> Desired:
+    """Return what an add-on should be in a cluster. Pure."""
+    return Desired(
+        version=asked.version,
+        configuration_values=asked.configuration_values,
+        role_arn=asked.role_arn,
+        kubernetes_version=cluster.version,
+        ip_family=cluster.network.family,
+    )
+
+
+class Runner(Generic[ClusterT]):
+    """Runs operations; any number at once, each in a thread of the caller's.
+
+    Args:
+        ended: is told kind, end and age in seconds of each operation that ended.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clusters: Clusters[ClusterT],
+        settings: WorkSettings,
+        *,
+        reach: Reach = ignore_step,
+        chance: random.Random | None = None,
+        clock: Callable[[], float] = time.time,
+        ended: Ended = lambda _kind, _end, _age: None,
+    ) -> None:
+        self._store = store
+        self._clusters = clusters
+        self._settings = settings
+        self._reach = reach
+        self._chance = chance or random.Random()  # noqa: S311 # no secret comes of it
+        self._clock = clock
+        self._ended = ended
+
+    def run(self, lease: Lease) -> None:
+        """Try once; never raises for what went wrong with the cluster or with us: that is written."""
+        operation = lease.operation
+        self._reach(Step.CLAIMED)
+        try:
+            self._advance(lease)
+        except (LeaseLostError, NoClusterError) as err:
+            _LOG.info("%s of %s left alone: %s", operation.kind, operation.cluster, err)
+        except KubernetesError as err:
+            self._failed(lease, err)
+        except VpcCniError as err:
+            _LOG.warning("%s of %s failed: %s", operation.kind, operation.cluster, err)
+            self._failed_inside(lease)
+        except Exception:
+            # The border of a task: a bug must end the operation in words, not leave it under way for ever.
+            _LOG.exception("%s of %s failed", operation.kind, operation.cluster)
+            self._failed_inside(lease)
+
+    def _advance(self, lease: Lease) -> None:
+        operation = lease.operation
+        cluster = self._clusters.connections.open(operation.cluster)
+        if operation.kind is OperationKind.DELETE:
+            self._remove(lease, cluster)
+            return
+        desired = desired_of(self._store.clusters.get(operation.cluster), operation)
+        if not operation.deadline:
+            self._install(lease, cluster, desired)
+        else:
+            self._look(lease, cluster, desired)
+
+    def _install(self, lease: Lease, cluster: ClusterT, desired: Desired) -> None:
+        operation = lease.operation
+        applied = self._clusters.engine.install(cluster, desired, operation.mode, operation.previous_version)
+        self._reached(lease)
+        if applied.issues:
+            self._end(lease, End.REFUSED, applied.issues, changed=applied.changed)
+            return
+        self._reach(Step.OBJECTS_APPLIED)
+        self._store.leases.note_applied(lease, self._settings.update_deadline)
+        self._reach(Step.APPLIED_NOTED)
+        self._look(lease, cluster, desired)
+
+    def _look(self, lease: Lease, cluster: ClusterT, desired: Desired) -> None:
+        health = self._clusters.engine.observe(cluster, desired)
+        self._reached(lease)
+        self._reach(Step.LOOKED)
+        deadline = lease.operation.deadline
+        if health.ready:
+            self._end(lease, End.DONE)
+        elif deadline and lease.claimed_at >= deadline:
+            self._end(lease, End.NOT_READY, health.issues or (messages.NO_REPLICAS,))
+        else:
+            self._store.leases.release(lease, self._settings.roll_out_look)
+            self._reach(Step.RELEASED)
+
+    def _remove(self, lease: Lease, cluster: ClusterT) -> None:
+        operation = lease.operation
+        removed = self._clusters.engine.remove(cluster, operation.version, preserve=operation.preserve)
+        self._reached(lease)
+        self._reach(Step.OBJECTS_REMOVED)
+        self._end(lease, End.REFUSED if removed.issues else End.DONE, removed.issues, changed=removed.changed)
+
+    def _failed(self, lease: Lease, err: KubernetesError) -> None:
+        _LOG.info("%s of %s: %s", lease.operation.kind, lease.operation.cluster, err)
+        if not err.retryable:
+            self._safely(lease, lambda: self._end(lease, End.REFUSED, (messages.issue_of(err),)))
+            return
+        if isinstance(err, KubernetesUnreachableError):
+            self._store.looks.note_contact(lease.operation.cluster, reached=False)
+        self._safely(lease, lambda: self._try_later(lease, isinstance(err, KubernetesUnreachableError)))
+
+    def _try_later(self, lease: Lease, unreachable: bool) -> None:
+        """Plan another try, unless the operation is too old by now; after a while an issue says why it takes long."""
+        operation, now = lease.operation, lease.claimed_at
+        issue = messages.unreachable(operation.cluster) if unreachable else messages.internal()
+        if now >= (operation.deadline or operation.created_at + self._settings.update_deadline):
+            self._end(lease, End.NOT_READY if operation.deadline else End.REFUSED, (issue,), changed=lease.attempts > 0)
+            return
+        since = lease.unreachable_since
+        if unreachable and since and now - since >= self._settings.unreachable_after:
+            self._store.leases.note_issues(lease, (issue,))
+        self._store.leases.release(lease, self._settings.retry.seconds(lease.attempts, self._chance), failed=True)
+
+    def _failed_inside(self, lease: Lease) -> None:
+        if lease.attempts + 1 >= self._settings.internal_attempts:
+            self._safely(lease, lambda: self._end(lease, End.REFUSED, (messages.internal(),)))
+            return
+        wait = self._settings.retry.seconds(lease.attempts, self._chance)
+        self._safely(lease, lambda: self._store.leases.release(lease, wait, failed=True))
+
+    def _safely(self, lease: Lease, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except LeaseLostError:
+            _LOG.info("%s of %s is someone else's by now", lease.operation.kind, lease.operation.cluster)
+
+    def _reached(self, lease: Lease) -> None:
+        if lease.unreachable_since:
+            self._store.looks.note_contact(lease.operation.cluster, reached=True)
+
+    def _end(self, lease: Lease, end: End, issues: tuple[Issue, ...] = (), *, changed: bool = True) -> None:
+        self._store.leases.finish(lease, end, issues, changed=changed)
+        self._reach(Step.ENDED)
+        operation = lease.operation
+        _LOG.info("%s of %s on %s: %s", operation.kind, operation.addon, operation.cluster, end.name)
+        self._ended(operation.kind, end, self._clock() - operation.created_at)

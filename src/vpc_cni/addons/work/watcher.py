@@ -1,0 +1,77 @@
+"""One look at the health of one add-on: ACTIVE becomes DEGRADED when it stays unhealthy, and ACTIVE again at once."""
+
+import logging
+import random
+import threading
+from typing import Generic
+
+from vpc_cni.addons.model import AddonStatus, Issue
+from vpc_cni.addons.store import Look, NoClusterError, Store
+from vpc_cni.addons.work import messages
+from vpc_cni.addons.work.ports import Clusters, ClusterT
+from vpc_cni.addons.work.runner import desired_of
+from vpc_cni.addons.work.settings import WorkSettings
+from vpc_cni.errors import KubernetesError, KubernetesUnreachableError, VpcCniError
+
+_LOG = logging.getLogger(__name__)
+
+
+class Watcher(Generic[ClusterT]):
+    """Looks at add-ons; any number at once, each in a thread of the caller's."""
+
+    def __init__(
+        self,
+        store: Store,
+        clusters: Clusters[ClusterT],
+        settings: WorkSettings,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._store = store
+        self._clusters = clusters
+        self._settings = settings
+        self._chance = chance or random.Random()  # noqa: S311 # no secret comes of it
+        # Since when an ACTIVE add-on was seen unhealthy. Only in memory: a restart begins the wait anew.
+        self._unhealthy: dict[tuple[str, str], float] = {}
+        self._lock = threading.Lock()
+
+    def look(self, look: Look) -> None:
+        """Look once; never raises for what is wrong with the cluster: that is written."""
+        addon = look.addon
+        try:
+            cluster = self._clusters.connections.open(addon.cluster)
+            desired = desired_of(self._store.clusters.get(addon.cluster), addon)
+            health = self._clusters.engine.observe(cluster, desired)
+        except NoClusterError:
+            return
+        except KubernetesUnreachableError:
+            self._unreachable(look)
+        except KubernetesError as err:
+            if not err.retryable:
+                self._judge(look, (messages.issue_of(err),))
+        except VpcCniError as err:
+            # A bug or a setting of ours says nothing about the add-on.
+            _LOG.warning("health of %s on %s: %s", addon.name, addon.cluster, err)
+        else:
+            if look.unreachable_since:
+                self._store.looks.note_contact(addon.cluster, reached=True)
+            issues = () if health.ready else health.issues or (messages.NO_REPLICAS,)
+            self._judge(look, health.issues or issues)
+
+    def _unreachable(self, look: Look) -> None:
+        since = look.unreachable_since
+        self._store.looks.note_contact(look.addon.cluster, reached=False)
+        age = look.at - since if since else 0.0
+        attempts = max(0, int(age / self._settings.unreachable_look.first)).bit_length()
+        self._store.looks.put_off(look, self._settings.unreachable_look.seconds(attempts, self._chance))
+        if since and age >= self._settings.unreachable_after:
+            self._store.looks.note_health(look, (messages.unreachable(look.addon.cluster),))
+
+    def _judge(self, look: Look, issues: tuple[Issue, ...]) -> None:
+        """Write health, but of an ACTIVE add-on only what lasts; look again soon to see whether it does."""
+        key, wait = (look.addon.cluster, look.addon.name), self._settings.degraded_after
+        with self._lock:
+            since = self._unhealthy.setdefault(key, look.at) if issues else self._unhealthy.pop(key, look.at)
+        if issues and look.addon.status is AddonStatus.ACTIVE and look.at - since < wait:
+            self._store.looks.put_off(look, min(wait, self._settings.look_every))
+            return
+        self._store.looks.note_health(look, issues)
