@@ -35,6 +35,7 @@ from vpc_cni.agent.kubernetes import ClusterSide, NodeView, check_annotations, j
 from vpc_cni.agent.ledger import Ledger
 from vpc_cni.agent.metrics import AgentMetrics
 from vpc_cni.agent.observing import MetricsObserver
+from vpc_cni.agent.plugin_watch import PluginWatch
 from vpc_cni.agent.pod_plane import PodWirer
 from vpc_cni.agent.pods import PodNetworks, PodOptions
 from vpc_cni.agent.provision import NodeFacts, Provisioner
@@ -175,6 +176,7 @@ class Agent:
         read = journal.open()
         self._journal = journal
         self._health.checks.append(lambda: journal.problem)
+        self._health.checks.append(PluginWatch(self._settings.host.plugin_dir).problem)
         ours = attached.managed if attached.is_ec2_word else known_enis(attached.managed, journal.state)
         closed = await self._set_up_links(network, ours, node)
         restorer, ledger, wirer = self._restore(network, journal, read, ours)

@@ -128,8 +128,9 @@ def _agent_mounts(image_set: ImageSet) -> list[Manifest]:
         _RUN.at("/var/run/aws-node"),
     ]
     if image_set is ImageSet.OWN:
-        # Plugins are installed by the init container alone, and nftables needs no lock.
-        return shared
+        # Plugins are installed by the init container alone; the agent looks whether they are its own. nftables needs no
+        # lock.
+        return [_PLUGINS.at("/host/opt/cni/bin") | {"readOnly": True}, *shared]
     return [_PLUGINS.at("/host/opt/cni/bin"), *shared, _XTABLES.at("/run/xtables.lock")]
 
 

@@ -41,12 +41,6 @@ _KNOWN_SELECTORS = frozenset(
 )
 
 
-def parse_ifindex(body: bytes) -> int:
-    """Return the index of a link message without decoding the rest: events come many times for each change."""
-    value: int = _S32.unpack_from(body, 4)[0]
-    return value
-
-
 def parse_link(body: bytes) -> Link:
     _family, _pad, _type, ifindex, flags, _change = IFINFOMSG.unpack_from(body)
     found = parse_attributes(body, IFINFOMSG.size)

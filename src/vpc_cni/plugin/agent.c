@@ -10,8 +10,10 @@
 #define _GNU_SOURCE
 #include "shim.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -246,4 +248,23 @@ const char *ask_agent(const struct request *request, const struct passed *passed
             return talk.why;
         pause_ms(least(POLL_MS, patience - now));
     }
+}
+
+bool reference_listens(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(REFERENCE_PORT)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = return_to_host() ? socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+    if (fd < 0)
+        return false;
+    bool listens = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    if (!listens && errno == EINPROGRESS) {
+        struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
+        int problem = 0;
+        socklen_t size = sizeof problem;
+        listens = poll(&pollfd, 1, REFERENCE_MS) > 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 &&
+                  problem == 0;
+    }
+    close(fd);
+    return listens;
 }

@@ -296,7 +296,14 @@ static int finish_alone(const struct request *request, const char *why)
         fail(CNI_IO_FAILURE, "free space, or set owner root and mode 0700 there; the runtime must repeat the DEL",
              "the agent at %s gives no answer (%s), and the DEL cannot be recorded beside it: %s", request->socket, why,
              problem);
-    fail(request->command == STATUS ? CNI_NOT_AVAILABLE : CNI_TRY_AGAIN_LATER,
+    enum cni_code code = request->command == STATUS ? CNI_NOT_AVAILABLE : CNI_TRY_AGAIN_LATER;
+    if (reference_listens())
+        fail(code,
+             "roll out one implementation as a whole, image and init image, or delete the aws-node pod of this node if it was"
+             " rolled out already: its init container installs the plugin that belongs to its agent",
+             "the agent at %s gives no answer (%s), and 127.0.0.1:50051 is open: the agent of amazon-vpc-cni-k8s seems to run"
+             " here, which does not understand this plugin", request->socket, why);
+    fail(code,
          "the aws-node pod of this node is not running, still starting or overloaded; look at its log",
          "the agent at %s gives no answer: %s", request->socket, why);
 }

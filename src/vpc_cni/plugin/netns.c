@@ -46,14 +46,18 @@ static int open_namespace(const char *path)
     return fd;
 }
 
+/* The host's namespace, while this process is in a pod's; -1 before, or when it cannot be opened. */
+static int host = -1;
+
 /*
- * Enters the namespace for good: this process has nothing to do in the host's any more, since unix sockets with a
- * path and the spool do not depend on the network namespace. Going back would only cost time.
+ * Enters the namespace and stays there: unix sockets with a path and the spool do not depend on the network namespace,
+ * and going back would only cost time. Who has to explain a failure goes back.
  */
 void enter_pod(const char *path, struct passed *passed)
 {
     struct sockaddr_nl any = {.nl_family = AF_NETLINK};
     int namespace = open_namespace(path);
+    host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (setns(namespace, CLONE_NEWNET) < 0)
         fail(CNI_IO_FAILURE, "the plugin must run as root with CAP_SYS_ADMIN", "cannot enter CNI_NETNS %.200s: %s", path,
              strerror(errno));
@@ -64,4 +68,9 @@ void enter_pod(const char *path, struct passed *passed)
     passed->fds[0] = netlink;
     passed->fds[1] = namespace;
     memcpy(passed->kinds, "sn", sizeof "sn");
+}
+
+bool return_to_host(void)
+{
+    return host < 0 || setns(host, CLONE_NEWNET) == 0;
 }

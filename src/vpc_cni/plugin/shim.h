@@ -57,6 +57,9 @@
 #define MAX_SPOOL_FILE_BYTES (64u << 10)
 #ifndef DEFAULT_SOCKET
 #define DEFAULT_SOCKET "/var/run/aws-node/vpc-cni.sock"
+/* Where the reference's agent takes the calls of its own plugin. Source: amazon-vpc-cni-k8s pkg/ipamd, grpc. */
+#define REFERENCE_PORT 50051
+#define REFERENCE_MS 100
 #endif
 
 /* Error codes of the CNI specification. */
@@ -119,6 +122,8 @@ bool is_utf8(const char *text, size_t size);
 
 /* netns.c */
 void enter_pod(const char *path, struct passed *passed);
+/* Leaves the pod's namespace, if it was entered; false when that fails. */
+bool return_to_host(void);
 
 /* wire.c */
 struct frame {
@@ -144,6 +149,8 @@ enum answer_kind read_answer(const unsigned char *data, size_t size, struct answ
 /* agent.c */
 /* Returns NULL with `*answer` filled in, else why there is no answer. */
 const char *ask_agent(const struct request *request, const struct passed *passed, struct answer *answer);
+/* Whether something listens where the reference's agent does. Only words may depend on it: any process can listen. */
+bool reference_listens(void);
 
 /* spool.c */
 /* Records a DEL for the agent. Returns NULL, else why it could not. */

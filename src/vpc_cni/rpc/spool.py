@@ -12,6 +12,7 @@ from vpc_cni.rpc.frames import decode_frame, malformed
 from vpc_cni.rpc.messages import Request, decode_request, encode_request
 
 SPOOL_DIRECTORY = "spool"
+# The plugin keeps to it when it writes, so that a flood of DELs cannot fill the tmpfs; a reader takes one at a time.
 MAX_FILES = 4096
 # A larger configuration is reduced by the plugin to its cniVersion and name, which identify the sandbox.
 MAX_FILE_BYTES = 64 << 10

@@ -17,6 +17,7 @@ from vpc_cni.settings._kinds import (
 )
 from vpc_cni.settings._reader import EnvironmentReader
 from vpc_cni.settings._setting import Container, Setting
+from vpc_cni.settings.install import BIN_DIR
 
 AGENT_SOCKET_NAME = "vpc-cni.sock"
 INTROSPECTION_SOCKET_NAME = "introspect.sock"
@@ -166,6 +167,7 @@ class HostSettings:
     plugin_log_file: str
     plugin_log_level: str
     conflist_dir: Path
+    plugin_dir: Path
     bandwidth_plugin: bool
     disable_pod_v6: bool
     pod_sg_enforcing_mode: str
@@ -198,6 +200,7 @@ def read_host(environment: EnvironmentReader) -> HostSettings:
         plugin_log_file=environment.read(PLUGIN_LOG_FILE),
         plugin_log_level=environment.read(PLUGIN_LOG_LEVEL).upper(),
         conflist_dir=environment.read(CONFLIST_DIR),
+        plugin_dir=environment.read(BIN_DIR),
         bandwidth_plugin=environment.read(BANDWIDTH_PLUGIN),
         disable_pod_v6=environment.read(DISABLE_POD_V6),
         pod_sg_enforcing_mode=environment.read(POD_SG_MODE),

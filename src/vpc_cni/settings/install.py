@@ -15,8 +15,9 @@ BIN_DIR = Setting(
     PATH,
     default="/host/opt/cni/bin",
     since="1.6.0",
-    meaning="Where plugin binaries are installed: the host's `/opt/cni/bin` as the container sees it.",
-    readers=(Container.INIT,),
+    meaning="Where plugin binaries are installed: the host's `/opt/cni/bin` as the container sees it. The agent looks "
+    "there whether `aws-cni` is its own.",
+    readers=(Container.INIT, Container.AGENT),
 )
 TCP_EARLY_DEMUX = Setting(
     "DISABLE_TCP_EARLY_DEMUX",

@@ -52,6 +52,25 @@ def test_absent_agent(plugin, command, code):
     assert 0.2 < outcome.seconds < 2
 
 
+@pytest.fixture
+def reference_agent():
+    """Something that listens where the reference's agent does."""
+    with socket.create_server(("127.0.0.1", 50051)) as listener:
+        yield listener
+
+
+@pytest.mark.parametrize(("command", "code"), [("ADD", 11), ("CHECK", 11), ("GC", 11), ("STATUS", 50)])
+def test_the_agent_of_the_reference_is_named_with_a_remedy(plugin, reference_agent, command, code):
+    outcome = plugin.run(command, plugin.config("1.1.0"))
+    outcome.assert_error(code, str(plugin.socket), "amazon-vpc-cni-k8s", "init container", version="1.1.0")
+
+
+def test_a_del_beside_the_agent_of_the_reference_is_recorded(plugin, reference_agent, spool):
+    """Any process may listen there: it must not keep pods from ending."""
+    plugin.run("DEL").assert_silent_success()
+    assert [path.name for path in spool.iterdir()] == [spool_name(KEY)]
+
+
 def test_a_dead_socket_is_an_absent_agent(plugin, refused):
     plugin.run("ADD").assert_error(11, "refused")
 

@@ -146,6 +146,34 @@ def test_an_update_to_our_images_removes_what_only_the_reference_has(operator: A
     assert operator.run("verify", *own, "--version", NEW).status == 0
 
 
+@pytest.mark.parametrize("way", ["apply", "restore"])
+def test_the_way_to_our_images_can_be_gone_back(operator: Any, tmp_path: Path, way: str) -> None:
+    """The commands of docs/takeover.md, in its order."""
+    operator.kubectl_apply(NEW)
+    operator.play_controller()
+    before = operator.daemon_set()["spec"]["template"]["spec"]
+    folder = str(tmp_path / "backups")
+    there = ("apply", "--version", NEW, "--image-set", "own", "--registry", "mirror.example.com:5000/team")
+    options = ("--backup-folder", folder, "--force-conflicts", "--timeout=5")
+    assert operator.run("backup", "--folder", folder).status == 0
+    [backup] = map(str, (tmp_path / "backups").iterdir())
+    assert operator.run(*there, *options).status == 0
+    registry = before["containers"][0]["image"].partition("/")[0]
+    back = {
+        "apply": ("apply", "--version", NEW, "--image-set", "aws", "--registry", registry, *options),
+        "restore": ("restore", backup, "--yes", "--backup-folder", folder, "--timeout=5"),
+    }[way]
+    done = operator.run(*back)
+    assert done.status == 0, done.err
+    after = operator.daemon_set()["spec"]["template"]["spec"]
+    assert [each["image"] for each in after["containers"]] == [each["image"] for each in before["containers"]]
+    for name in ("containers", "initContainers"):
+        for one, other in zip(before[name], after[name], strict=True):
+            assert one["securityContext"] == other["securityContext"]
+            mounts = [sorted(each["volumeMounts"], key=str) for each in (one, other)]
+            assert mounts[0] == mounts[1]
+
+
 def test_a_version_that_cannot_run_here_is_refused(operator: Any) -> None:
     done = installed(operator).run("apply", "--version", "v1.16.0")
     assert done.status == 4
