@@ -43,7 +43,7 @@ APT_LOG = Path("build", "e2e-apt.log")
 
 
 def main() -> int:
-    reason = why_impossible() or why_no_packages()
+    reason = why_impossible(os.geteuid(), platform.machine()) or why_no_packages()
     if reason:
         say(f"skipped: {reason}")
         return SKIPPED
@@ -55,12 +55,12 @@ def main() -> int:
     return subprocess.run([sys.executable, "tools/build_image.py"], check=False).returncode
 
 
-def why_impossible() -> str:
+def why_impossible(uid: int, machine: str) -> str:
     """Return what no package can mend; empty when there is nothing."""
-    if os.geteuid() != 0:
+    if uid != 0:
         return "a cluster needs root; run `sudo make e2e`"
-    if platform.machine() not in MACHINES:
-        return f"not tried on {platform.machine()}"
+    if machine not in MACHINES:
+        return f"not tried on {machine}"
     if shutil.which("apt-get") is None:
         return "not a Debian system: apt-get is not there"
     probe = ["unshare", "--net", "--mount", "--pid", "--fork", "true"]
