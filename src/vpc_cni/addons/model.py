@@ -222,3 +222,24 @@ class Desired:
     role_arn: str | None
     kubernetes_version: str
     ip_family: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of an installation or removal.
+
+    Attributes:
+        issues: what stood in the way; empty: the objects are as asked for.
+        changed: whether anything in the cluster may have been changed.
+    """
+
+    issues: tuple[Issue, ...] = ()
+    changed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the add-on is in a cluster. ``ready``: rolled out, all pods available. ``issues``: what is wrong now."""
+
+    ready: bool
+    issues: tuple[Issue, ...] = ()

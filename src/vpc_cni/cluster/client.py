@@ -101,6 +101,7 @@ class Cluster:
             ) from err
 
     def _open(self, config: SingleConfig, parameters: ConnectionParams, field_manager: str) -> None:
+        self.field_manager = field_manager
         self._http = open_http(config, parameters)
         self._client = Client(
             config, timeout=parameters.timeout, transport=parameters.transport, field_manager=field_manager

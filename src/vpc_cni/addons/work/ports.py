@@ -3,32 +3,11 @@
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from vpc_cni.addons.model import ConflictMode, Desired, Issue
+from vpc_cni.addons.model import Applied, ConflictMode, Desired, Health
 
 ClusterT = TypeVar("ClusterT")
 ClusterT_contra = TypeVar("ClusterT_contra", contravariant=True)
 ClusterT_co = TypeVar("ClusterT_co", covariant=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of an installation or removal.
-
-    Attributes:
-        issues: what stood in the way; empty: the objects are as asked for.
-        changed: whether anything in the cluster may have been changed.
-    """
-
-    issues: tuple[Issue, ...] = ()
-    changed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How the add-on is in a cluster. ``ready``: rolled out, all pods available. ``issues``: what is wrong now."""
-
-    ready: bool
-    issues: tuple[Issue, ...] = ()
 
 
 class Engine(Protocol[ClusterT_contra]):
