@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cluster_ec2 import connect, detached_of, end_nodes, list_enis
-from cluster_objects import agent_pods, end_pods, kubectl, node_is_ready, start_pods, wait_until
+from cluster_objects import end_pods, kubectl, node_is_ready, start_pods, wait_until
 from figures_file import Figures
 
 from vpc_cni.lab import Lab, NodeInfo
@@ -25,7 +25,9 @@ def doomed(addon_lab: Lab) -> Iterator[NodeInfo]:
     if any(each.name == node.name for each in addon_lab.nodes):
         end_nodes(addon_lab, node.name)
     wait_until(lambda: node.name not in kubectl(addon_lab, "get", "nodes"), "the end of the Node object")
-    wait_until(lambda: node.name not in agent_pods(addon_lab), "the end of its agent's pod")
+    # The garbage collector would do it after a minute.
+    selector = f"--field-selector=spec.nodeName={node.name}"
+    kubectl(addon_lab, "delete", "pods", "--namespace=kube-system", selector, "--force", "--grace-period=0")
 
 
 @pytest.mark.timeout(240)
