@@ -38,20 +38,21 @@ from vpc_cni.agent.observing import MetricsObserver
 from vpc_cni.agent.plugin_watch import PluginWatch
 from vpc_cni.agent.pod_plane import PodWirer
 from vpc_cni.agent.pods import PodNetworks, PodOptions
-from vpc_cni.agent.provision import NodeFacts, Provisioner
+from vpc_cni.agent.provision import Provisioner
 from vpc_cni.agent.reconciler import Reconciler
 from vpc_cni.agent.restore import Restorer
 from vpc_cni.agent.run_folder import lock_run_folder
 from vpc_cni.agent.server import PluginServer
 from vpc_cni.agent.spool import SpoolWatch
 from vpc_cni.agent.spool_replay import SpoolReplay
+from vpc_cni.agent.startup import growth_targets, node_facts, set_up_links, wait_for_identity
 from vpc_cni.agent.steps import Step, crash_at
 from vpc_cni.agent.takeover import Ownership
 from vpc_cni.agent.unfinished import UnfinishedSteps
 from vpc_cni.agent.waiting import WaitingLane
 from vpc_cni.ec2 import Ec2Client, InstanceIdentity, MetadataClient, Timing, connect_ec2, connect_metadata
-from vpc_cni.errors import CloudError, KernelError, VpcCniError
-from vpc_cni.ipam import Conditions, EniState, Pool, Targets
+from vpc_cni.errors import CloudError, VpcCniError
+from vpc_cni.ipam import Conditions, EniState, Pool
 from vpc_cni.ipam.journal import JournalRead
 from vpc_cni.model import Eni
 from vpc_cni.rpc.marker import MAX_WAIT_SECONDS, remove_marker, write_marker
@@ -63,7 +64,6 @@ _log = logging.getLogger(__name__)
 # EC2 is asked from this many threads at once: one slow call for each of a few ENIs, and comparison beside them.
 _EC2_THREADS = 6
 _STOP_GRACE_SECONDS = 2.0
-_IDENTITY_RETRY_SECONDS = 1.0
 # After a failed growth an ADD waits as long as a DEL of now would need to yield an address, and a little more.
 _PATIENCE_MARGIN_SECONDS = 10.0
 
@@ -154,7 +154,7 @@ class Agent:
             self._faces.append(face)
         await self._ownership.wait_until_ours(self._health)
         metadata = connect_metadata(self._environ, timing=self._timing, observer=MetricsObserver(self._metrics))
-        instance = await self._wait_for_identity(metadata)
+        instance = await wait_for_identity(lambda: self._in_thread(metadata.identity), self._health, self._errors)
         client = self._connect_ec2(metadata, instance)
         node = await self._in_thread(functools.partial(read_node, metadata, instance, client))
         self._pages.node = node
@@ -178,7 +178,7 @@ class Agent:
         self._health.checks.append(lambda: journal.problem)
         self._health.checks.append(PluginWatch(self._settings.host.plugin_dir).problem)
         ours = attached.managed if attached.is_ec2_word else known_enis(attached.managed, journal.state)
-        closed = await self._set_up_links(network, ours, node)
+        closed = await set_up_links(network, ours, node, self._errors)
         restorer, ledger, wirer = self._restore(network, journal, read, ours)
         self._ownership.take(network.nat_plan)
         for eni in closed:
@@ -218,17 +218,6 @@ class Agent:
         seconds = round(boottime() - self._health.started_at, 3)
         _log.info("serving pods", extra={"fields": {"seconds": seconds, "pods": len(self._pool.allocations())}})
 
-    async def _wait_for_identity(self, metadata: MetadataClient) -> InstanceIdentity:
-        """Ask metadata who we are until it answers: a node may boot before its network is there."""
-        while True:
-            try:
-                return await self._in_thread(metadata.identity)
-            except CloudError as err:
-                self._health.phase = f"waiting for instance metadata: {err.message}"
-                self._errors.add(err.operation, err)
-                _log.warning("waiting for instance metadata: %s", err)
-                await asyncio.sleep(_IDENTITY_RETRY_SECONDS)
-
     def _connect_ec2(self, metadata: MetadataClient, instance: InstanceIdentity) -> Ec2Client:
         cloud = self._settings.cloud
         access = connect_ec2(
@@ -248,25 +237,6 @@ class Agent:
         if attached.is_ec2_word:
             self._unmanaged = attached.unmanaged
             self._pages.unmanaged_enis = len(attached.unmanaged)
-
-    async def _set_up_links(self, network: HostNetwork, enis: Sequence[Eni], node: NodeIdentity) -> list[Eni]:
-        """Configure the host and every ENI; the primary one must work.
-
-        Returns:
-            The others whose link is not there or refuses: pods keep what they have on them and get nothing new until
-            they can be set up. Nobody waits for them here, since all pods of the node would wait.
-        """
-        primary, *secondary = enis
-        await network.set_up_primary(primary, node.vpc_cidrs)
-        closed = []
-        for eni in secondary:
-            try:
-                await network.set_up(eni, patience_seconds=0)
-            except KernelError as err:
-                closed.append(eni)
-                self._errors.add("set up ENI", err)
-                _log.error("%s gets no new pods until its link works: %s", eni.eni_id, err)
-        return closed
 
     def _restore(
         self, network: HostNetwork, journal: JournalFile, read: JournalRead, enis: Sequence[Eni]
@@ -295,20 +265,11 @@ class Agent:
     def _build_provisioner(
         self, client: Ec2Client, ledger: Ledger, network: HostNetwork, node: NodeIdentity
     ) -> Provisioner:
-        cloud = self._settings.cloud
-        facts = NodeFacts(
-            instance_id=node.instance.instance_id,
-            vpc_id=node.vpc_id,
-            security_groups=node.security_groups,
-            subnet_cidrs={eni.subnet_id: eni.subnet_cidr for eni in self._pool.enis()},
-            cluster_name=cloud.cluster_name,
-            extra_tags=dict(cloud.additional_eni_tags),
-        )
         return Provisioner(
             client=client,
             ledger=ledger,
             links=network,
-            facts=facts,
+            facts=node_facts(self._settings, node, self._pool.enis()),
             in_thread=self._in_thread,
             clock=boottime,
             reach=self._reach,
@@ -316,21 +277,13 @@ class Agent:
         )
 
     def _build_grower(self, ledger: Ledger, provisioner: Provisioner, node: NodeIdentity) -> Grower:
-        pool = self._settings.pool
-        targets = Targets(
-            warm_eni=pool.warm_eni_target,
-            warm_ip=pool.warm_ip_target,
-            minimum_ip=pool.minimum_ip_target,
-            max_eni=pool.max_eni or 0,
-            max_pods=pool.max_pods or node.limits.pod_addresses + 2,
-        )
         primary = self._pool.enis()[0]
-        fixed = Conditions(subnets=(primary.subnet_id,), provisioning=pool.provisioning)
+        fixed = Conditions(subnets=(primary.subnet_id,), provisioning=self._settings.pool.provisioning)
         grower = Grower(
             ledger=ledger,
             provisioner=provisioner,
             lane=self._lane,
-            targets=targets,
+            targets=growth_targets(self._settings, node.limits),
             limits=node.limits,
             conditions=lambda: self._conditions(fixed),
             metrics=self._metrics,
