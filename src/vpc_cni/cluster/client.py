@@ -4,6 +4,7 @@ Objects are read and written whole, as the API server shows them: typed models w
 know, and a backup must not. Errors come out as those of the one exception tree.
 """
 
+import base64
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -118,6 +119,14 @@ class Cluster:
             answer.raise_for_status()
             return str(answer.json()["gitVersion"])
 
+    def issuer(self) -> str:
+        """Return the issuer of the cluster's tokens; empty when it tells none, or not to us."""
+        with suppress(KubernetesDeniedError, KubernetesNotFoundError), _translated("read the token issuer"):
+            answer = self._http.get("/.well-known/openid-configuration")
+            answer.raise_for_status()
+            return str(answer.json()["issuer"])
+        return ""
+
     def get(self, reference: Reference) -> Manifest | None:
         """Return an object, None when there is none."""
         try:
@@ -180,6 +189,29 @@ class Cluster:
         reference = reference_of(manifest)
         with _translated(f"replace {reference}"):
             return dict(self._client.replace(_class(reference.resource)(manifest)))
+
+
+def read_server(place: Place) -> Login:
+    """Return where a kubeconfig's cluster is and whom it trusts, without how the kubeconfig logs in.
+
+    Raises:
+        ConfigurationError: it cannot be read, or names no authority by which to know the server again.
+    """
+    try:
+        config = _read_kubeconfig(place.kubeconfig).get(place.context or None)
+        cluster = config.cluster  # type: ignore[union-attr] # None has been raised for
+        authority = cluster.certificate_auth_data or ""
+        if cluster.certificate_auth:
+            file = Path(config.abs_file(cluster.certificate_auth))  # type: ignore[union-attr]
+            authority = base64.b64encode(file.read_bytes()).decode("ascii")
+    except (ConfigError, CallerError, OSError, KeyError, TypeError, ValueError, AssertionError) as err:
+        raise ConfigurationError(f"kubeconfig {place.kubeconfig} cannot be used: {err}") from err
+    if cluster.insecure or not authority:
+        raise ConfigurationError(
+            f"kubeconfig {place.kubeconfig} names no certificate authority of {cluster.server}",
+            hint="set certificate-authority-data: the service must know the server again",
+        )
+    return Login(cluster.server, authority)
 
 
 def _read_kubeconfig(file: Path) -> KubeConfig:

@@ -38,8 +38,19 @@ BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "cl
 DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets", True)
 ENI_CONFIGS = Resource("crd.k8s.amazonaws.com", "v1alpha1", "ENIConfig", "eniconfigs", False)
 PODS = Resource("", "v1", "Pod", "pods", True)
+SECRETS = Resource("", "v1", "Secret", "secrets", True)
 
-_RESOURCES = (DEFINITIONS, SERVICE_ACCOUNTS, CONFIG_MAPS, CLUSTER_ROLES, BINDINGS, DAEMON_SETS, ENI_CONFIGS, PODS)
+_RESOURCES = (
+    DEFINITIONS,
+    SERVICE_ACCOUNTS,
+    CONFIG_MAPS,
+    CLUSTER_ROLES,
+    BINDINGS,
+    DAEMON_SETS,
+    ENI_CONFIGS,
+    PODS,
+    SECRETS,
+)
 
 
 @dataclass(frozen=True, slots=True)

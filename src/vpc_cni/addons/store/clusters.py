@@ -80,17 +80,18 @@ class Clusters:
             raise NoClusterError(name)
         return read_cluster(row)
 
-    def seal(self, name: str, sealed: bytes) -> None:
-        """Replace the credential of a cluster.
+    def replace(self, record: ClusterRecord, sealed: bytes) -> None:
+        """Write a cluster anew, and its credential; what belongs to it stays.
 
         Raises:
             NoClusterError: there is none of that name.
         """
         with self._database.writing() as connection:
-            if not self._database.lock_cluster(connection, name):
-                raise NoClusterError(name)
-            connection.execute(sa.delete(CREDENTIALS).where(CREDENTIALS.c.cluster == name))
-            connection.execute(sa.insert(CREDENTIALS).values(cluster=name, sealed=sealed))
+            query = sa.update(CLUSTERS).where(CLUSTERS.c.name == record.name)
+            if not connection.execute(query.values(cluster_row(record))).rowcount:
+                raise NoClusterError(record.name)
+            connection.execute(sa.delete(CREDENTIALS).where(CREDENTIALS.c.cluster == record.name))
+            connection.execute(sa.insert(CREDENTIALS).values(cluster=record.name, sealed=sealed))
 
     def remove(self, name: str, *, with_everything: bool = False) -> ClusterRecord:
         """Forget a cluster, its updates, associations and credential; return what it was. Touches no cluster.

@@ -62,9 +62,9 @@ def test_a_cluster_is_registered_once(store: Store, cluster: Make) -> None:
 def test_a_cluster_changes_and_goes(store: Store, cluster: Make) -> None:
     store.clusters.add(cluster(), b"old")
     assert store.clusters.change("prod", {"version": "1.30"}).version == "1.30"
-    store.clusters.seal("prod", b"new")
+    store.clusters.replace(replace(cluster(), version="1.31"), b"new")
     assert store.clusters.credential("prod") == b"new"
-    assert store.clusters.remove("prod").version == "1.30"
+    assert store.clusters.remove("prod").version == "1.31"
     for call in (store.clusters.get, store.clusters.remove, lambda name: store.clusters.change(name, {"version": "1"})):
         with pytest.raises(NoClusterError):
             call("prod")
