@@ -28,6 +28,7 @@ class SubCommand:
 
 
 SUB_COMMANDS = (
+    SubCommand("addons", "vpc_cni.cli.addons", extra="addons"),
     SubCommand("lab", "vpc_cni.cli.lab", extra="lab"),
     SubCommand("node", "vpc_cni.cli.node"),
     SubCommand("self-managed", "vpc_cni.cli.self_managed", extra="self-managed"),

@@ -1,0 +1,121 @@
+"""Putting the service together, running it, and ending it without losing anything."""
+
+import asyncio
+import contextlib
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable
+
+from vpc_cni.addons.api import Service, api_application
+from vpc_cni.addons.clusters import StoredConnections, open_vault
+from vpc_cni.addons.engine import AddonEngine
+from vpc_cni.addons.server.instance import Instance
+from vpc_cni.addons.server.keys import AccessKey, open_keys, secrets_of
+from vpc_cni.addons.server.listening import listen_on, listening, tls_of
+from vpc_cni.addons.server.local import local_application
+from vpc_cni.addons.server.metrics import Metrics
+from vpc_cni.addons.server.options import ACCESS_KEYS_FILE, SEAL_KEY_FILE, ServeOptions, store_url_of
+from vpc_cni.addons.store import Store
+from vpc_cni.addons.work import Clusters, Workers
+from vpc_cni.addons.work.steps import crash_at
+from vpc_cni.cluster.client import Cluster
+
+Report = Callable[[str], None]
+
+
+async def serve(options: ServeOptions, report: Report) -> None:
+    """Serve until SIGTERM or SIGINT; then finish the requests and tries under way.
+
+    Args:
+        report: is given lines for people, one that says ``ready`` the last of them.
+
+    Raises:
+        ConfigurationError, HostError: it cannot start as it was told to.
+    """
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with contextlib.AsyncExitStack() as stack:
+        tls = tls_of(options.certificate, options.certificate_key)
+        await _start(options, stack, tls, stopping, report)
+        report("ready")
+        await stopping.wait()
+        report("stopping")
+
+
+async def _start(
+    options: ServeOptions,
+    stack: contextlib.AsyncExitStack,
+    tls: ssl.SSLContext | None,
+    stopping: asyncio.Event,
+    report: Report,
+) -> None:
+    folder = options.state_folder
+    instance = Instance(folder)
+    stack.callback(instance.close)
+    vault = open_vault(options.seal_key or folder / SEAL_KEY_FILE)
+    keys, made = open_keys(options.access_keys or folder / ACCESS_KEYS_FILE)
+    store = Store(store_url_of(folder, options.store_url))
+    stack.callback(store.close)
+    metrics = Metrics(store.leases.count)
+    reach = crash_at(options.crash_at)
+    engine = AddonEngine(options.catalogue, lambda profile: options.images.plan(profile, options.owner.region))
+    workers = Workers(
+        store,
+        Clusters(StoredConnections(store, vault, reach), engine),
+        options.work,
+        holder=instance.name,
+        reach=reach,
+        ended=metrics.ended,
+    )
+    service = Service(
+        store=store,
+        owner=options.owner,
+        catalogue=options.catalogue,
+        images=options.images,
+        secret_of=secrets_of(keys),
+        strict_minor_step=options.strict_minor_step,
+    )
+    local, api = listen_on(options.local, "--local"), listen_on(options.listen, "--listen")
+    await stack.enter_async_context(_working(workers))
+    is_ready = _readiness(store, workers, stopping)
+    faces = local_application(lambda: workers.alive, is_ready, metrics.text)
+    await stack.enter_async_context(listening(faces, local))
+    application = api_application(service)
+    await stack.enter_async_context(application.router.lifespan_context(application))
+    await stack.enter_async_context(listening(metrics.counting(application), api, tls))
+    _introduce(options, made, (api.getsockname()[1], local.getsockname()[1]), report)
+
+
+@contextlib.asynccontextmanager
+async def _working(workers: Workers[Cluster]) -> AsyncIterator[None]:
+    workers.start()
+    try:
+        yield
+    finally:
+        # The tries under way end in threads; the loop meanwhile sends the answers under way.
+        await asyncio.to_thread(workers.stop)
+
+
+def _readiness(store: Store, workers: Workers[Cluster], stopping: asyncio.Event) -> Callable[[], bool]:
+    def is_ready() -> bool:
+        if stopping.is_set() or not workers.alive:
+            return False
+        try:
+            store.leases.count()
+        except Exception:
+            # Whatever is wrong with the database, here it only means that requests should go elsewhere.
+            return False
+        return True
+
+    return is_ready
+
+
+def _introduce(options: ServeOptions, made: AccessKey | None, ports: tuple[int, int], report: Report) -> None:
+    if made is not None:
+        report(f"access key id     {made.id}")
+        report(f"secret access key {made.secret}")
+        report(f"shown this once; kept in {options.access_keys or options.state_folder / ACCESS_KEYS_FILE}")
+    scheme = "http" if options.certificate is None else "https"
+    report(f"API     {scheme}://{options.listen.host}:{ports[0]} in {options.owner.region}")
+    report(f"local   http://{options.local.host}:{ports[1]} with /livez, /readyz, /metrics")
