@@ -20,7 +20,7 @@ NOT_IMPORTED = {"botocore", "httptools", "psycopg"}
 PARTS = {
     "agent": ("errors.py", "model", "settings", "ipam", "rpc", "netlink", "ec2", "kube", "agent", "install"),
     "lab": ("lab", "sigv4.py"),
-    "self-managed": ("cluster", "self_managed"),
+    "self-managed": ("cluster", "lifecycle", "self_managed"),
     "addons": ("addons", "sigv4.py"),
     "": ("cli", "manifests", "plugin"),
 }

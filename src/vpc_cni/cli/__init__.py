@@ -28,6 +28,7 @@ class SubCommand:
 
 
 SUB_COMMANDS = (
+    SubCommand("addon", "vpc_cni.cli.addon", extra="self-managed"),
     SubCommand("addons", "vpc_cni.cli.addons", extra="addons"),
     SubCommand("lab", "vpc_cni.cli.lab", extra="lab"),
     SubCommand("node", "vpc_cni.cli.node"),

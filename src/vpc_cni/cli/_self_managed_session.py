@@ -65,7 +65,7 @@ def _connect(access: Access, environ: Mapping[str, str]) -> "Cluster":
     try:
         from vpc_cni.cluster.client import Cluster, find_place  # noqa: PLC0415 - an extra brings its client
     except ModuleNotFoundError as err:
-        raise _missing(err) from err
+        raise missing_package(err) from err
     return Cluster(find_place(environ, Path.home(), kubeconfig=access.kubeconfig, context=access.context))
 
 
@@ -75,7 +75,7 @@ def _ask_eks(access: Access) -> EksAnswer:
     try:
         from vpc_cni.self_managed.eks import ask_eks  # noqa: PLC0415 - as above
     except ModuleNotFoundError as err:
-        raise _missing(err) from err
+        raise missing_package(err) from err
     return ask_eks(access.cluster_name, region=access.region, endpoint_url=access.endpoint_url)
 
 
@@ -87,7 +87,7 @@ def _version(cluster: "Cluster") -> str:
         return ""
 
 
-def _missing(err: ModuleNotFoundError) -> HostError:
+def missing_package(err: ModuleNotFoundError) -> HostError:
     return HostError(
         f"this command needs the Python package {err.name}, which is not installed",
         hint="pip install 'vpc-cni[self-managed]'",

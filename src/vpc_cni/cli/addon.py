@@ -1,0 +1,20 @@
+"""``vpc-cni addon``: the life of the managed add-on, against EKS or an add-on service (``--endpoint-url``).
+
+Results go to standard output, notes and progress to standard error.
+"""
+
+import typer
+
+from vpc_cni.cli import _addon_look
+
+_HELP = "The managed add-on: its versions, settings and updates, in EKS or a service of your own."
+
+app = typer.Typer(help=_HELP, no_args_is_help=True)
+app.command(name="status")(_addon_look.show_status)
+app.command(name="versions")(_addon_look.show_versions)
+app.command(name="schema")(_addon_look.show_schema)
+
+
+@app.callback()
+def _addon() -> None:
+    """Keep the words of sub-commands, even if there were one only."""

@@ -1,0 +1,89 @@
+"""What is asked of EKS, with nothing left to its defaults. Pure.
+
+UpdateAddon drops the role when it is left out, keeps configuration values, and takes an absent ``resolveConflicts`` for
+NONE. So every request here says all of it: who changes one thing must not change another by silence.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vpc_cni.lifecycle.records import ADDON, Association, ManagedAddon
+
+
+class ConflictMode(enum.StrEnum):
+    """``resolveConflicts``: what happens to live values that others own."""
+
+    NONE = "NONE"
+    OVERWRITE = "OVERWRITE"
+    PRESERVE = "PRESERVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an add-on shall be.
+
+    Attributes:
+        role_arn: empty for the node's role.
+        configuration_values: text in JSON or YAML; None where none were ever given, ``{}`` for the defaults.
+        associations: None leaves pod identity associations alone.
+    """
+
+    version: str
+    mode: ConflictMode
+    role_arn: str = ""
+    configuration_values: str | None = None
+    associations: tuple[Association, ...] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an operator asked for; None: as it is now."""
+
+    version: str | None = None
+    role_arn: str | None = None
+    configuration_values: str | None = None
+    mode: ConflictMode = ConflictMode.NONE
+
+
+def complete(wanted: Wanted, current: ManagedAddon) -> Change:
+    """Return the whole update: what was not asked for stays as it is."""
+    return Change(
+        version=current.version if wanted.version is None else wanted.version,
+        mode=wanted.mode,
+        role_arn=current.role_arn if wanted.role_arn is None else wanted.role_arn,
+        configuration_values=(
+            current.configuration_values if wanted.configuration_values is None else wanted.configuration_values
+        ),
+    )
+
+
+def create_members(cluster: str, change: Change, token: str) -> dict[str, Any]:
+    """Return the members of CreateAddon."""
+    return {**_members(cluster, change, token), **({"tags": dict(change.tags)} if change.tags else {})}
+
+
+def update_members(cluster: str, change: Change, token: str) -> dict[str, Any]:
+    """Return the members of UpdateAddon."""
+    return _members(cluster, change, token)
+
+
+def _members(cluster: str, change: Change, token: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "clusterName": cluster,
+        "addonName": ADDON,
+        "addonVersion": change.version,
+        "resolveConflicts": str(change.mode),
+        "clientRequestToken": token,
+    }
+    if change.role_arn:
+        found["serviceAccountRoleArn"] = change.role_arn
+    if change.configuration_values is not None:
+        found["configurationValues"] = change.configuration_values
+    if change.associations is not None:
+        found["podIdentityAssociations"] = [
+            {"serviceAccount": each.service_account, "roleArn": each.role_arn} for each in change.associations
+        ]
+    return found

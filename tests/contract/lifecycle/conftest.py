@@ -1,0 +1,188 @@
+"""``vpc-cni addon`` against the add-on service as a process, and a real API server as its cluster.
+
+No controllers run: a thread plays those that report a roll-out.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.addons.server.conftest import REGION, Process
+from tests.contract.manifests.conftest import ApiServer, api_server  # noqa: F401 - a fixture
+from vpc_cni.cli import main
+
+CLUSTER = "my-cluster"
+_OBJECTS = (
+    "daemonset/aws-node",
+    "configmap/amazon-vpc-cni",
+    "serviceaccount/aws-node",
+    "clusterrole/aws-node",
+    "clusterrolebinding/aws-node",
+    "customresourcedefinition/eniconfigs.crd.k8s.amazonaws.com",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one command line did."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A service with one registered cluster, which is a real API server."""
+
+    server: ApiServer
+    service: Process
+    kubeconfig: Path
+
+
+class Controller:
+    """Reports each roll-out of the DaemonSet as done on two nodes, while it lasts."""
+
+    def __init__(self, server: ApiServer, folder: Path) -> None:
+        self._server, self._file = server, folder / "status.json"
+        self._stopping = threading.Event()
+        self.paused = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(0.2):
+            if not self.paused.is_set():
+                self._report()
+
+    def _report(self) -> None:
+        done = self._server.kubectl(
+            "get", "daemonset", "aws-node", "-n", "kube-system", "-o", "json", "--ignore-not-found", check=False
+        )
+        if done.returncode or not done.stdout:
+            return
+        live = json.loads(done.stdout)
+        generation = live["metadata"]["generation"]
+        if live.get("status", {}).get("observedGeneration", 0) >= generation:
+            return
+        counts = ("desired", "current", "updated")
+        live["status"] = {
+            "observedGeneration": generation,
+            **{f"{each}NumberScheduled": 2 for each in counts},
+            **{f"number{each}": 2 for each in ("Available", "Ready")},
+            "numberMisscheduled": 0,
+        }
+        self._file.write_text(json.dumps(live))
+        path = "/apis/apps/v1/namespaces/kube-system/daemonsets/aws-node/status"
+        self._server.kubectl("replace", f"--raw={path}", "-f", str(self._file), check=False)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+
+class Operator:
+    """Somebody with a kubeconfig, credentials, kubectl and the command line."""
+
+    def __init__(self, site: Site, folder: Path, controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+        self.site, self.folder, self.controller, self._capsys = site, folder, controller, capsys
+        self.eks = site.service.client()
+
+    def run(self, *words: str) -> Outcome:
+        """Run ``vpc-cni addon`` in this process."""
+        access = ("--cluster-name", CLUSTER, "--endpoint-url", self.site.service.url, "--region", REGION)
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["addon", words[0], *access, *words[1:]])
+        printed = self._capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), printed.out, printed.err)
+
+    def kubectl(self, *words: str) -> str:
+        return self.site.server.kubectl(*words).stdout
+
+    def set_env(self, **values: str) -> None:
+        """Change variables as people do."""
+        pairs = (f"{name}={value}" for name, value in values.items())
+        self.kubectl("set", "env", "daemonset/aws-node", "-n", "kube-system", "-c", "aws-node", *pairs)
+
+    def env(self) -> dict[str, str]:
+        spec = self.site.server.get("daemonset", "aws-node")["spec"]["template"]["spec"]
+        (agent,) = [each for each in spec["containers"] if each["name"] == "aws-node"]
+        return {each["name"]: each.get("value", "") for each in agent["env"]}
+
+
+@pytest.fixture(scope="module")
+def site(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: F811
+    folder = tmp_path_factory.mktemp("site")
+    kubeconfig = _write_kubeconfig(api_server, folder)
+    service = Process(folder / "state")
+    try:
+        _register(folder, kubeconfig)
+        yield Site(api_server, service, kubeconfig)
+    finally:
+        service.kill()
+
+
+def _write_kubeconfig(server: ApiServer, folder: Path) -> Path:
+    ca = server.folder / "certificates" / "apiserver.crt"
+    cluster = {"server": f"https://127.0.0.1:{server.port}", "certificate-authority": str(ca)}
+    document = {
+        "current-context": "tests",
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
+        "clusters": [{"name": "tests", "cluster": cluster}],
+        "users": [{"name": "tests", "user": {"token": "a-token-of-tests"}}],
+    }
+    file = folder / "kubeconfig"
+    file.write_text(json.dumps(document))
+    return file
+
+
+def _register(folder: Path, kubeconfig: Path) -> None:
+    token = folder / "token"
+    token.write_text("a-token-of-tests\n")
+    words = ["--state-folder", str(folder / "state"), "--kubeconfig", str(kubeconfig), "--token-file", str(token)]
+    command = [sys.executable, "-m", "vpc_cni.cli", "addons", "register-cluster", CLUSTER, "--eks-version", "1.29"]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def operator(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Operator]:
+    """An operator whose cluster has nothing of the add-on yet."""
+    ((key, secret),) = json.loads((site.service.folder / "access-keys.json").read_text()).items()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "KUBECONFIG": str(site.kubeconfig),
+        "XDG_STATE_HOME": str(tmp_path),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    controller = Controller(site.server, tmp_path)
+    found = Operator(site, tmp_path, controller, capsys)
+    yield found
+    _remove(found)
+    controller.stop()
+
+
+def _remove(operator: Operator) -> None:
+    if "vpc-cni" in operator.eks.list_addons(clusterName=CLUSTER)["addons"]:
+        operator.eks.delete_addon(clusterName=CLUSTER, addonName="vpc-cni", preserve=True)
+        operator.eks.get_waiter("addon_deleted").wait(
+            clusterName=CLUSTER, addonName="vpc-cni", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        )
+    operator.kubectl("delete", "--ignore-not-found", "--namespace=kube-system", "--now", *_OBJECTS)
