@@ -4,6 +4,7 @@ The text is JSON or YAML with the shape of :func:`~vpc_cni.manifests.schema.conf
 checked become a :class:`Configuration`, which the renderer lays over the profile's defaults.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,13 +55,25 @@ def parse_configuration_text(text: str, origin: str = "the configuration values"
     Raises:
         CallerError: it is no JSON or YAML, or not one object.
     """
-    documents = parse_yaml(text, origin)
+    documents = _parse_json(text) or parse_yaml(text, origin)
     if not documents:
         return {}
     if len(documents) > 1 or not isinstance(documents[0], dict):
         found = f"{len(documents)} documents" if len(documents) > 1 else type_name(documents[0])
         raise CallerError(f"{origin} must be one object, found {found}", hint='write {"env": {"NAME": "value"}}')
     return documents[0]
+
+
+def _parse_json(text: str) -> list[Any]:
+    """Return the one value of a JSON text; nothing when it is none: then it may be YAML.
+
+    Not all JSON is YAML: indentation may be tabs. And this is faster by far.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return [] if value is None else [value]
 
 
 def read_configuration(values: Mapping[str, Any], profile: Profile) -> Configuration:

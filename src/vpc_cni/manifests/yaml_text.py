@@ -57,5 +57,6 @@ def parse_yaml(text: str, origin: str) -> list[Any]:
     """
     try:
         return [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as err:
+    # The last two: a day such as 2001-99-99, and brackets within brackets by the thousand.
+    except (yaml.YAMLError, ValueError, RecursionError) as err:
         raise CallerError(f"{origin} is neither YAML nor JSON: {err}") from err

@@ -6,11 +6,10 @@ alone. More requests than the queue holds are turned away at once: clients try a
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from vpc_cni.addons.api.dispatching import Dispatcher, Reply, Request, error_before_request
@@ -24,13 +23,12 @@ _READERS = 8
 _WRITERS = 4
 
 
-def api_application(service: Service, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """Serve the EKS API; ``extra_routes`` go before it, and are unsigned."""
+def api_application(service: Service) -> Starlette:
+    """Serve the EKS API. The application's lifespan must be run: its end waits for the requests under way."""
     api = _Api(Dispatcher(service))
-    application = Starlette(routes=list(extra_routes), lifespan=api.lifespan)
+    application = Starlette(lifespan=api.lifespan)
     # Not a route: those match decoded paths, and the labels of this API are found before they are decoded.
     application.router.default = api
-    application.router.redirect_slashes = False
     return application
 
 

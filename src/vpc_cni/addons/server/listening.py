@@ -34,6 +34,8 @@ def listen_on(address: Address, option: str) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Answers leave as head and body, and the second would wait 40 ms for an ACK. Connections inherit it.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened.bind((address.host, address.port))
         opened.listen(_BACKLOG)
     except OSError as err:
