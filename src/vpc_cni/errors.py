@@ -22,6 +22,7 @@ plugin server, the command line, HTTP handlers) print errors; nothing in between
     +-- LifecycleError          an installation cannot be changed, or did not become what was asked for
     |   +-- RefusedError
     |   +-- FieldConflictError
+    |   +-- OperationFailedError
     |   +-- RolloutError
     |   +-- RolloutTimeoutError
     |   +-- UnknownTypeError
@@ -182,6 +183,7 @@ class KubernetesError(VpcCniError):
         status: HTTP status; 0 when there was no answer.
         reason: the server's machine-readable reason, for example ``AlreadyExists``; ours when there was no answer.
         retry_after_seconds: how long the server asks to be left alone; 0 when it does not say.
+        said: the server's own words; empty when they are not known.
     """
 
     cni_code = CniCode.TRY_AGAIN_LATER
@@ -195,6 +197,7 @@ class KubernetesError(VpcCniError):
         status: int = 0,
         reason: str = "",
         retry_after_seconds: float = 0.0,
+        said: str = "",
         hint: str = "",
         retryable: bool | None = None,
     ) -> None:
@@ -202,6 +205,7 @@ class KubernetesError(VpcCniError):
         self.status = status
         self.reason = reason
         self.retry_after_seconds = retry_after_seconds
+        self.said = said
 
 
 class KubernetesDeniedError(KubernetesError):
@@ -253,6 +257,10 @@ class RefusedError(LifecycleError):
 
 class FieldConflictError(LifecycleError):
     """Other field managers own fields that would change; nothing was changed."""
+
+
+class OperationFailedError(LifecycleError):
+    """EKS gave a change up; nothing of it was applied, or a part."""
 
 
 class RolloutError(LifecycleError):

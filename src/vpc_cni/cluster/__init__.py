@@ -5,14 +5,22 @@ All pure but ``client``, which alone needs lightkube and is imported where it is
 installs, updates or watches the add-on, whoever asked for it.
 """
 
+from vpc_cni.cluster.applying import ApplyPlan, Claim, Contest, FieldPlan, Mode, ObjectPlan, Outcome, plan_object
 from vpc_cni.cluster.conflicts import Conflict, find_conflicts
 from vpc_cni.cluster.inventory import Inventory, Reference, Resource, reference_of
 from vpc_cni.cluster.repairs import Repairs, plan_repairs
 from vpc_cni.cluster.rollout import Progress, find_troubles, judge_rollout
 
 __all__ = [
+    "ApplyPlan",
+    "Claim",
     "Conflict",
+    "Contest",
+    "FieldPlan",
     "Inventory",
+    "Mode",
+    "ObjectPlan",
+    "Outcome",
     "Progress",
     "Reference",
     "Repairs",
@@ -20,6 +28,7 @@ __all__ = [
     "find_conflicts",
     "find_troubles",
     "judge_rollout",
+    "plan_object",
     "plan_repairs",
     "reference_of",
 ]

@@ -46,6 +46,8 @@ _CLASSES: Mapping[int, type[KubernetesError]] = {
     429: KubernetesThrottledError,
 }
 _SERVER_ERRORS = 500
+# Source: sigs.k8s.io/structured-merge-diff; seen from Kubernetes 1.20, and named the same later.
+_FIELD_ERRORS = ("field not declared in schema", "duplicate entries for key")
 _HINTS: Mapping[int, str] = {
     401: "the API server does not accept this user: log in again, or use another kubeconfig",
     403: "use a kubeconfig whose user may do that",
@@ -263,6 +265,12 @@ def _error_of(what: str, status: int, reason: str, message: str) -> KubernetesEr
         f"cannot {what}: {status} {message or reason}",
         status=status,
         reason=reason,
+        said=message,
         hint=_HINTS.get(status, ""),
-        retryable=status >= _SERVER_ERRORS or None,
+        retryable=None if status in _CLASSES else status >= _SERVER_ERRORS and not _is_about_fields(message),
     )
+
+
+def _is_about_fields(message: str) -> bool:
+    """Whether an object was refused as status 500 for what is in it, which is no failure of the server."""
+    return any(words in message for words in _FIELD_ERRORS)

@@ -5,10 +5,11 @@ list is not taken from its answer: it is what a forced dry run changes, looked u
 """
 
 import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vpc_cni.cluster.fields import ABSENT, find_field, is_within
+from vpc_cni.cluster.owners import find_owned
 from vpc_cni.manifests import Change, ChangeKind, Manifest, ObjectName, find_changes, name_of, strip_server_fields
 
 
@@ -38,55 +39,30 @@ def find_conflicts(live: Manifest, merged: Manifest, manager: str) -> tuple[Conf
         merged: what a forced dry run of the apply returned.
         manager: who applies; its own earlier applies are no conflict.
     """
-    changes = find_changes(strip_server_fields(live), strip_server_fields(merged))
+    before = strip_server_fields(live)
+    changes = find_changes(before, strip_server_fields(merged))
     found = {
-        (change.path, owner, operation): Conflict(
-            name_of(live), change.path, owner, operation, change.before, change.after
+        (change.path, each.manager, each.operation): Conflict(
+            name_of(live), change.path, each.manager, each.operation, change.before, change.after
         )
-        for owner, operation, path in _owned(live)
-        if (owner, operation) != (manager, "Apply")
+        for each in find_owned(live)
+        if (each.manager, each.operation) != (manager, "Apply") and not each.is_item
         for change in changes
-        if change.kind is not ChangeKind.ADDED and touches(change, path)
+        if collides(change, each.path, before)
     }
     return tuple(found[key] for key in sorted(found))
 
 
+def collides(change: Change, path: str, before: Manifest) -> bool:
+    """Whether a change takes a value from the owner of a field.
+
+    A field that is added takes one only from who owns it with an empty value, or owns all around it as one value.
+    """
+    if change.kind is not ChangeKind.ADDED or change.path == path:
+        return touches(change, path)
+    return is_within(change.path, path) and find_field(before, path) not in (ABSENT, None, {}, [])
+
+
 def touches(change: Change, path: str) -> bool:
     """Whether a field is the changed one, lies in it, or holds it as one whole."""
-    return _is_within(path, change.path) or _is_within(change.path, path)
-
-
-def _is_within(path: str, outer: str) -> bool:
-    return path == outer or (path.startswith(outer) and path[len(outer)] in ".[")
-
-
-def _owned(live: Manifest) -> Iterator[tuple[str, str, str]]:
-    for entry in live.get("metadata", {}).get("managedFields") or ():
-        for path in owned_paths(entry.get("fieldsV1") or {}):
-            yield str(entry.get("manager", "")), str(entry.get("operation", "")), path
-
-
-def owned_paths(fields: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """Yield the leaves of a ``fieldsV1`` tree, as paths of :func:`~vpc_cni.manifests.find_changes`.
-
-    ``.`` says that the item itself is owned; that it exists is no value anyone can differ about.
-    """
-    for name, below in fields.items():
-        if name == ".":
-            continue
-        path = above + _segment(name)
-        if below:
-            yield from owned_paths(below, path)
-        else:
-            yield path
-
-
-def _segment(name: str) -> str:
-    kind, _, text = name.partition(":")
-    if kind == "f":
-        plain = all(character.isalnum() or character in "-_" for character in text)
-        return f".{text}" if plain else f".{json.dumps(text)}"
-    if kind == "k":
-        keys = json.loads(text)
-        return "[" + ",".join(f"{key}={json.dumps(value)}" for key, value in keys.items()) + "]"
-    return f"[{text}]"
+    return is_within(path, change.path) or is_within(change.path, path)

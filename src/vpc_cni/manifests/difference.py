@@ -18,7 +18,7 @@ _ABSENT: Final = object()
 
 # Field -> names that identify an item, with the value that holds where one is left out.
 # Source: x-kubernetes-list-map-keys in the Kubernetes API.
-_LIST_KEYS: Mapping[str, Mapping[str, object]] = {
+LIST_KEYS: Mapping[str, Mapping[str, object]] = {
     "containers": {"name": ""},
     "initContainers": {"name": ""},
     "ephemeralContainers": {"name": ""},
@@ -123,7 +123,7 @@ def _compare(path: str, field: str, before: object, after: object) -> Iterator[C
             if quantities and canonical_quantity(old) == canonical_quantity(new):
                 continue
             yield from _compare(f"{path}.{_shown(name)}", str(name), old, new)
-    elif field in _LIST_KEYS and isinstance(before, list) and isinstance(after, list):
+    elif field in LIST_KEYS and isinstance(before, list) and isinstance(after, list):
         yield from _compare_keyed(path, field, before, after)
     elif before != after and not (_is_empty(before) and _is_empty(after)) and not _is_dropped(field, before, after):
         yield _change(path, before, after)
@@ -146,7 +146,7 @@ def _compare_keyed(path: str, field: str, before: list[Any], after: list[Any]) -
 
 def _by_key(field: str, items: list[Any]) -> dict[str, Any] | None:
     """Return the items by the text that identifies them in a path; None when that fails for one of them."""
-    keys = _LIST_KEYS[field]
+    keys = LIST_KEYS[field]
     found: dict[str, Any] = {}
     for item in items:
         if not isinstance(item, Mapping) or next(iter(keys)) not in item:

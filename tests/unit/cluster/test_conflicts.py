@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vpc_cni.cluster import find_conflicts
-from vpc_cni.cluster.conflicts import owned_paths
+from vpc_cni.cluster.owners import owned_paths
 
 AGENT = 'k:{"name":"aws-node"}'
 ABOVE = '.spec.template.spec.containers[name="aws-node"]'
@@ -83,8 +83,9 @@ def test_paths_read_as_in_differences() -> None:
         "f:ports": {'k:{"containerPort":61678,"protocol":"TCP"}': {".": {}, "f:name": {}}},
         "f:finalizers": {'v:"a"': {}},
     }
-    assert list(owned_paths(fields)) == [
+    assert [path for path, _ in owned_paths(fields)] == [
         '.metadata.labels."app.kubernetes.io/name"',
+        '.ports[containerPort=61678,protocol="TCP"]',
         '.ports[containerPort=61678,protocol="TCP"].name',
         '.finalizers["a"]',
     ]

@@ -3,12 +3,16 @@
 import time
 from collections.abc import Callable
 
+from vpc_cni.addons.engine.carrying_out import apply_trial, delete_applied, wait_until_served
+from vpc_cni.addons.engine.issues import NO_REPLICAS, conflict_issue, missing_issue, refusal_issue
 from vpc_cni.addons.engine.target import render_desired
-from vpc_cni.addons.model import Applied, ConflictMode, Desired, Health
-from vpc_cni.cluster.inventory import ADDON_OBJECTS, AGENT, DAEMON_SETS, Reference
+from vpc_cni.addons.model import Applied, ConflictMode, Desired, Health, Issue
+from vpc_cni.cluster.applying import ApplyPlan, Mode
+from vpc_cni.cluster.inventory import ENI_CONFIGS, Inventory, reference_of
 from vpc_cni.cluster.rollout import judge_rollout
-from vpc_cni.cluster.trial import Api
-from vpc_cni.manifests import Catalogue, Images, Profile
+from vpc_cni.cluster.trial import Api, Trial, try_mode, try_objects
+from vpc_cni.errors import KubernetesError
+from vpc_cni.manifests import Catalogue, Images, Manifest, Profile, name_of
 
 
 class AddonEngine:
@@ -35,27 +39,77 @@ class AddonEngine:
         Args:
             cluster: whose ``field_manager`` is ``eks``.
             previous_version: what the cluster may still hold objects of; empty when the add-on is created, where
-                PRESERVE means NONE.
+                PRESERVE means NONE and nothing is deleted.
 
         Raises:
-            KubernetesUnreachableError, KubernetesThrottledError: worth another try; so is a KubernetesError that says
-                so. All that the API server refuses for good comes out as issues.
+            KubernetesError: worth another try, as it says. All that the API server refuses for good comes out as
+                issues.
             ConfigurationError, CallerError: what is desired cannot be rendered (any more).
         """
-        for each in render_desired(desired, self._catalogue, self._images):
-            cluster.apply(each, force=mode is ConflictMode.OVERWRITE)
-        del previous_version
-        return Applied()
+        wanted = render_desired(desired, self._catalogue, self._images)
+        chosen, creating = Mode(mode.value), not previous_version
+        try:
+            trials = try_objects(cluster, wanted)
+            issues = _obstacles(cluster, trials, chosen, creating=creating)
+        except KubernetesError as err:
+            if err.retryable:
+                raise
+            issues = (refusal_issue(err),)
+        if issues:
+            return Applied(issues, changed=False)
+        issue = self._apply(cluster, trials, chosen, creating=creating)
+        if issue is None and not creating:
+            issue = delete_applied(cluster, keep=frozenset(reference_of(each) for each in wanted))
+        return Applied((issue,) if issue else ())
+
+    def _apply(self, cluster: Api, trials: tuple[Trial, ...], mode: Mode, *, creating: bool) -> Issue | None:
+        is_served = False
+        for each in trials:
+            if reference_of(each.plan.wanted).resource == ENI_CONFIGS and not is_served:
+                wait_until_served(cluster, self._sleep)
+                is_served = True
+            issue = apply_trial(cluster, each, mode, creating=creating)
+            if issue is not None:
+                return issue
+        return None
 
     def remove(self, cluster: Api, version: str, *, preserve: bool) -> Applied:  # noqa: ARG002 # the cluster says what is ours
         """Delete the add-on's objects that are ours, in a safe order; with ``preserve`` nothing is touched."""
-        if not preserve:
-            for each in reversed(ADDON_OBJECTS):
-                cluster.delete(each)
-        return Applied(changed=not preserve)
+        if preserve:
+            return Applied(changed=False)
+        try:
+            issue = delete_applied(cluster)
+        except KubernetesError as err:
+            if err.retryable:
+                raise
+            issue = refusal_issue(err)
+        return Applied((issue,) if issue else ())
 
     def observe(self, cluster: Api, desired: Desired) -> Health:
-        """Look once at how the add-on is: roll-out, and what is missing."""
-        del desired
-        live = cluster.get(Reference(DAEMON_SETS, AGENT))
-        return Health(ready=live is not None and judge_rollout(live).is_done)
+        """Look once at how the add-on is: what is missing, and how far its roll-out is."""
+        wanted = render_desired(desired, self._catalogue, self._images)
+        try:
+            found = tuple(cluster.get(reference_of(each)) for each in wanted)
+        except KubernetesError as err:
+            if err.retryable:
+                raise
+            return Health(ready=False, issues=(refusal_issue(err),))
+        return _judge(wanted, Inventory(tuple(each for each in found if each is not None)))
+
+
+def _obstacles(cluster: Api, trials: tuple[Trial, ...], mode: Mode, *, creating: bool) -> tuple[Issue, ...]:
+    """Return why nothing is to be applied: all conflicts in one issue, else the first refusal of the API server."""
+    plan = ApplyPlan(tuple(each.plan for each in trials))
+    if plan.is_refused(mode, creating=creating):
+        return (conflict_issue(plan),)
+    tried = (try_mode(cluster, each, mode) for each in trials)
+    return tuple(refusal_issue(each.refusal) for each in tried if each.refusal is not None)[:1]
+
+
+def _judge(wanted: tuple[Manifest, ...], live: Inventory) -> Health:
+    missing = tuple(name_of(each) for each in wanted if live.find(reference_of(each)) is None)
+    if missing:
+        return Health(ready=False, issues=(missing_issue(missing),))
+    if live.daemon_set is None or not judge_rollout(live.daemon_set).is_done:
+        return Health(ready=False, issues=(NO_REPLICAS,))
+    return Health(ready=True)

@@ -1,0 +1,93 @@
+"""Carries out what was planned, object by object. Thin; every step may be repeated.
+
+Objects are applied by force, since what may be forced was decided before, and with the ``resourceVersion`` they were
+read with, so that an edit made in between is planned anew instead of being lost.
+"""
+
+from collections.abc import Callable
+
+from vpc_cni.addons.engine.issues import conflict_issue, refusal_issue
+from vpc_cni.addons.model import Issue
+from vpc_cni.cluster.applying import ApplyPlan, Mode, plan_rewrite
+from vpc_cni.cluster.inventory import DEFINITIONS, ENI_CONFIGS, Reference, reference_of
+from vpc_cni.cluster.trial import Api, Trial, list_applied, try_object
+from vpc_cni.errors import KubernetesConflictError, KubernetesError
+from vpc_cni.manifests import Manifest
+
+_EDITS_IN_BETWEEN = 5
+_DEFINITION = Reference(DEFINITIONS, "eniconfigs.crd.k8s.amazonaws.com")
+_ESTABLISHED_SECONDS, _LOOK_SECONDS = 10.0, 0.1
+
+
+def apply_trial(api: Api, trial: Trial, mode: Mode, *, creating: bool) -> Issue | None:
+    """Apply one object as planned; None when that was done.
+
+    Raises:
+        KubernetesError: worth another try.
+    """
+    for _ in range(_EDITS_IN_BETWEEN):
+        try:
+            _write(api, trial, mode)
+        except KubernetesConflictError:
+            trial = try_object(api, trial.plan.wanted)
+            plan = ApplyPlan((trial.plan,))
+            if plan.is_refused(mode, creating=creating):
+                return conflict_issue(plan)
+        except KubernetesError as err:
+            if err.retryable:
+                raise
+            return refusal_issue(err)
+        else:
+            return None
+    raise KubernetesError(f"{trial.plan.name} is edited all the time", retryable=True)
+
+
+def _write(api: Api, trial: Trial, mode: Mode) -> None:
+    manifest, live = trial.plan.manifest(mode), trial.live
+    if live is not None:
+        rewrite = plan_rewrite(live, manifest, api.field_manager)
+        if rewrite:
+            live = api.patch_json(reference_of(live), rewrite)
+        manifest = _guarded(manifest, live)
+    api.apply(manifest, force=True)
+
+
+def _guarded(manifest: Manifest, live: Manifest) -> Manifest:
+    version = live["metadata"]["resourceVersion"]
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
+
+
+def wait_until_served(api: Api, sleep: Callable[[float], None]) -> None:
+    """Wait until the API server serves the definition of ENIConfigs, moments after it was applied.
+
+    Raises:
+        KubernetesError: not within ten seconds; worth another try.
+    """
+    for _ in range(round(_ESTABLISHED_SECONDS / _LOOK_SECONDS)):
+        if _is_established(api.get(_DEFINITION)):
+            return
+        sleep(_LOOK_SECONDS)
+    raise KubernetesError(f"{_DEFINITION} is not established", retryable=True)
+
+
+def _is_established(definition: Manifest | None) -> bool:
+    conditions = (definition or {}).get("status", {}).get("conditions") or ()
+    return any((each.get("type"), each.get("status")) == ("Established", "True") for each in conditions)
+
+
+def delete_applied(api: Api, *, keep: frozenset[Reference] = frozenset()) -> Issue | None:
+    """Delete our objects except those to keep: pods before what they need, definitions last.
+
+    A definition stays while custom resources of others are in it, which would go with it.
+    """
+    try:
+        for each in list_applied(api):
+            reference = reference_of(each)
+            if reference in keep or (reference == _DEFINITION and api.list(ENI_CONFIGS)):
+                continue
+            api.delete(reference)
+    except KubernetesError as err:
+        if err.retryable:
+            raise
+        return refusal_issue(err)
+    return None
