@@ -15,8 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from vpc_cni.addons.store.migrating import migrate
-from vpc_cni.addons.store.tables import CLUSTERS
+from vpc_cni.addons.store.tables import CLUSTERS, REVISION
 from vpc_cni.errors import ConfigurationError, HostError
 
 _BUSY_MILLISECONDS = 10_000
@@ -55,7 +54,7 @@ class Database:
         try:
             with self.writing() as connection:
                 self._exclude_other_migrations(connection)
-                migrate(connection)
+                _bring_up_to_date(connection)
         except DBAPIError as err:
             self.close()
             shown = self._url.render_as_string(hide_password=True)
@@ -102,6 +101,17 @@ class Database:
         # SQLite: BEGIN IMMEDIATE has done it.
         if self.on_postgresql:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('vpc-cni addons migration'))"))
+
+
+def _bring_up_to_date(connection: sa.Connection) -> None:
+    if sa.inspect(connection).has_table("alembic_version"):
+        found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all()
+        if found == [REVISION]:
+            return
+    # Alembic is imported where it has something to do: it takes longer to load than all the rest of a start.
+    from vpc_cni.addons.store.migrating import migrate  # noqa: PLC0415
+
+    migrate(connection)
 
 
 def _parse(url: str) -> URL:

@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
+# The newest of ``revisions``, which leads to these tables.
+REVISION = "0002"
 
 
 def _of_cluster(name: str) -> ForeignKeyConstraint:
