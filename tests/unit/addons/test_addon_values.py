@@ -88,7 +88,7 @@ def test_what_is_not_built_is_named() -> None:
             IMAGES,
             "ipv4",
         )
-    with pytest.raises(ApiError, match="cannot run here: .*ENABLE_IPv6="):
+    with pytest.raises(ApiError, match=r"cannot run here: .*ENABLE_IPv6="):
         check_version_runs(PROFILE, IMAGES, "ipv6")
 
 
