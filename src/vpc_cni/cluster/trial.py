@@ -53,6 +53,8 @@ def try_objects(api: Api, wanted: Iterable[Manifest]) -> tuple[Trial, ...]:
 
 def try_object(api: Api, wanted: Manifest) -> Trial:
     live = api.get(reference_of(wanted))
+    if live is not None and is_going(live):
+        raise KubernetesError(f"{reference_of(live)} is being deleted", retryable=True)
     if live is not None and any(find_rewrites(live, wanted)):
         return Trial(live, plan_object(live, wanted, None, api.field_manager))
     merged, refusal = _dry_run(api, wanted, live)
@@ -91,6 +93,11 @@ def list_applied(api: Api) -> tuple[Manifest, ...]:
     return tuple(
         each for each in (*others, *api.list(ENI_CONFIGS), *definitions) if is_applied_by(each, api.field_manager)
     )
+
+
+def is_going(live: Manifest) -> bool:
+    """Whether an object is being deleted: what is applied to it now goes with it."""
+    return "deletionTimestamp" in live.get("metadata", {})
 
 
 def _dry_run(api: Api, manifest: Manifest, live: Manifest | None) -> tuple[Manifest | None, KubernetesError | None]:

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from vpc_cni.cluster.inventory import (
     AGENT,
     Inventory,
-    find_container,
     find_named,
     pod_spec,
     reference_of,
 )
 from vpc_cni.cluster.repairs import Repairs, plan_repairs
+from vpc_cni.cluster.spelling import spell_as_live
 from vpc_cni.errors import CallerError, ConfigurationError, RefusedError, UnknownTypeError
 from vpc_cni.manifests import (
     AddonVersion,
@@ -26,7 +25,6 @@ from vpc_cni.manifests import (
     Profile,
     Registry,
     RenderOptions,
-    canonical_quantity,
     find_changes,
     find_region,
     known_regions,
@@ -35,7 +33,7 @@ from vpc_cni.manifests import (
     render,
     strip_server_fields,
 )
-from vpc_cni.self_managed.carrying import Carried, lay_references, map_containers, take_over
+from vpc_cni.self_managed.carrying import Carried, lay_references, take_over
 from vpc_cni.self_managed.detection import AddonType, Detection, Installed, find_installed
 from vpc_cni.self_managed.kept import Setting, find_settings
 from vpc_cni.self_managed.removals import Removals, plan_removals
@@ -238,29 +236,8 @@ def _finish(manifest: Manifest, carried: Carried, literal: set[str]) -> Manifest
 
 
 def _as_live(manifest: Manifest, live: Inventory) -> Manifest:
-    """Spell amounts as the live object does where they are the same.
-
-    The API server stores ``1000m`` as ``1``; applying the other spelling would conflict with each owner.
-    """
     before = live.find(reference_of(manifest))
-    if manifest["kind"] != "DaemonSet" or before is None:
-        return manifest
-
-    def spelled(container: Manifest) -> Manifest:
-        resources = container.get("resources") or {}
-        known = (find_container(before, container["name"]) or {}).get("resources") or {}
-        return {**container, "resources": {key: _spell(value, known.get(key)) for key, value in resources.items()}}
-
-    return map_containers(manifest, spelled)
-
-
-def _spell(wanted: Any, live: Any) -> Any:
-    if not isinstance(wanted, Mapping) or not isinstance(live, Mapping):
-        return wanted
-    return {
-        name: live[name] if name in live and canonical_quantity(live[name]) == canonical_quantity(value) else value
-        for name, value in wanted.items()
-    }
+    return manifest if before is None else spell_as_live(manifest, before)
 
 
 def _change_of(manifest: Manifest, live: Inventory) -> ObjectChange:

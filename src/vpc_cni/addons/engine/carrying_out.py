@@ -10,13 +10,13 @@ from vpc_cni.addons.engine.issues import conflict_issue, refusal_issue
 from vpc_cni.addons.model import Issue
 from vpc_cni.cluster.applying import ApplyPlan, Mode, plan_rewrite
 from vpc_cni.cluster.inventory import DEFINITIONS, ENI_CONFIGS, Reference, reference_of
-from vpc_cni.cluster.trial import Api, Trial, list_applied, try_object
+from vpc_cni.cluster.trial import Api, Trial, is_going, list_applied, try_object
 from vpc_cni.errors import KubernetesConflictError, KubernetesError
 from vpc_cni.manifests import Manifest
 
 _EDITS_IN_BETWEEN = 5
 _DEFINITION = Reference(DEFINITIONS, "eniconfigs.crd.k8s.amazonaws.com")
-_ESTABLISHED_SECONDS, _LOOK_SECONDS = 10.0, 0.1
+_ESTABLISHED_SECONDS, _GONE_SECONDS, _LOOK_SECONDS = 10.0, 5.0, 0.1
 
 
 def apply_trial(api: Api, trial: Trial, mode: Mode, *, creating: bool) -> Issue | None:
@@ -63,7 +63,7 @@ def wait_until_served(api: Api, sleep: Callable[[float], None]) -> None:
     Raises:
         KubernetesError: not within ten seconds; worth another try.
     """
-    for _ in range(round(_ESTABLISHED_SECONDS / _LOOK_SECONDS)):
+    for _ in range(_looks(_ESTABLISHED_SECONDS)):
         if _is_established(api.get(_DEFINITION)):
             return
         sleep(_LOOK_SECONDS)
@@ -75,19 +75,41 @@ def _is_established(definition: Manifest | None) -> bool:
     return any((each.get("type"), each.get("status")) == ("Established", "True") for each in conditions)
 
 
-def delete_applied(api: Api, *, keep: frozenset[Reference] = frozenset()) -> Issue | None:
-    """Delete our objects except those to keep: pods before what they need, definitions last.
+def delete_applied(
+    api: Api, sleep: Callable[[float], None], *, keep: frozenset[Reference] = frozenset()
+) -> Issue | None:
+    """Delete our objects except those to keep: pods before what they need, definitions last. Return when they are gone.
 
     A definition stays while custom resources of others are in it, which would go with it.
+
+    Raises:
+        KubernetesError: worth another try; one is an object that someone's finalizer keeps for longer than a moment.
     """
     try:
         for each in list_applied(api):
-            reference = reference_of(each)
-            if reference in keep or (reference == _DEFINITION and api.list(ENI_CONFIGS)):
-                continue
-            api.delete(reference)
+            if _goes(api, reference_of(each), keep) and not is_going(each):
+                api.delete(reference_of(each))
+        _wait_until_gone(api, sleep, keep)
     except KubernetesError as err:
         if err.retryable:
             raise
         return refusal_issue(err)
     return None
+
+
+def _goes(api: Api, reference: Reference, keep: frozenset[Reference]) -> bool:
+    return reference not in keep and not (reference == _DEFINITION and api.list(ENI_CONFIGS))
+
+
+def _wait_until_gone(api: Api, sleep: Callable[[float], None], keep: frozenset[Reference]) -> None:
+    left: list[Reference] = []
+    for _ in range(_looks(_GONE_SECONDS)):
+        left = [each for live in list_applied(api) if _goes(api, each := reference_of(live), keep)]
+        if not left:
+            return
+        sleep(_LOOK_SECONDS)
+    raise KubernetesError(f"still being deleted: {', '.join(map(str, left))}", retryable=True)
+
+
+def _looks(seconds: float) -> int:
+    return round(seconds / _LOOK_SECONDS)

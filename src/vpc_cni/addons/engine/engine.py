@@ -59,7 +59,7 @@ class AddonEngine:
             return Applied(issues, changed=False)
         issue = self._apply(cluster, trials, chosen, creating=creating)
         if issue is None and not creating:
-            issue = delete_applied(cluster, keep=frozenset(reference_of(each) for each in wanted))
+            issue = delete_applied(cluster, self._sleep, keep=frozenset(reference_of(each) for each in wanted))
         return Applied((issue,) if issue else ())
 
     def _apply(self, cluster: Api, trials: tuple[Trial, ...], mode: Mode, *, creating: bool) -> Issue | None:
@@ -78,7 +78,7 @@ class AddonEngine:
         if preserve:
             return Applied(changed=False)
         try:
-            issue = delete_applied(cluster)
+            issue = delete_applied(cluster, self._sleep)
         except KubernetesError as err:
             if err.retryable:
                 raise
