@@ -15,10 +15,14 @@ _COUNTS = ("total", "assigned", "cooling", "free", "quarantined")
 
 
 def render_status(status: Status) -> Iterator[RenderableType]:
-    """Yield the parts from top to bottom; parts without content are left out."""
+    """Yield the parts from top to bottom; parts without content are left out.
+
+    An agent that waits to begin knows nothing of the node: it has no pool, which is no pool of zero addresses.
+    """
     yield _headline(status)
-    yield _pool(status)
-    yield _enis(status)
+    if status["node"]["instance_id"]:
+        yield _pool(status)
+        yield _enis(status)
     if status["pods"]:
         yield Group(Text(), _pods(status))
     if status["pool"].get("quarantine"):
@@ -30,9 +34,10 @@ def render_status(status: Status) -> Iterator[RenderableType]:
 def _headline(status: Status) -> RenderableType:
     node = status["node"]
     state = Text("ready", "green") if node["ready"] else Text("not ready", "bold red")
+    place = f" ({node['instance_type']}, {node['availability_zone']})" if node["instance_id"] else ""
     line = Text.assemble(
-        (node["instance_id"], "bold"),
-        f" ({node['instance_type']}, {node['availability_zone']})  agent {node['agent_version']}, ",
+        (node["instance_id"] or "node not looked at yet", "bold"),
+        f"{place}  agent {node['agent_version']}, ",
         f"up {format_duration(node['uptime_seconds'])}, ",
         state,
     )

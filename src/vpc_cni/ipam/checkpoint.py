@@ -66,8 +66,8 @@ _ENCODER = msgspec.json.Encoder()
 def encode_checkpoint(allocations: Iterable[Allocation]) -> bytes:
     """Return the content of ``ipam.json`` for ``allocations``, in their order.
 
-    Pure. The reference ends its file with a newline and reads no further than the object: without one the bytes tell who
-    wrote last, also where both would write the same, as on a node with one pod or none.
+    Pure. The reference ends its file with a newline and reads no further than the object: without one, the bytes
+    tell who wrote last, also where both would write the same, as on a node with one pod or none.
     """
     entries = b",".join(_ENCODER.encode(_wire_entry(allocation)) for allocation in allocations)
     return b'{"version":"%s","allocations":[%s]}' % (CHECKPOINT_VERSION.encode(), entries)

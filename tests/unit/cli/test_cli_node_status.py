@@ -155,6 +155,17 @@ def test_a_healthy_node_is_shown_without_empty_tables() -> None:
         assert absent not in text
 
 
+def test_a_node_that_an_agent_leaves_alone_has_no_pool_of_zero_addresses() -> None:
+    document = status_document()
+    document["node"].update(instance_id="", instance_type="", availability_zone="", reasons=["handed back"])
+    document.update(pods=[], enis=[], errors=[])
+    document["pool"].update(quarantine=[])
+    text = printed(document)
+    assert text.startswith("node not looked at yet  agent 0.1.0, up 1 h 5 min, not ready\n  handed back")
+    assert "Pool" not in text
+    assert "ENIs" not in text
+
+
 def test_a_narrow_terminal_loses_no_identifier() -> None:
     assert printed(status_document(), width=40) == printed(status_document(), width=200)
 
