@@ -5,8 +5,8 @@
 What a request leaves behind is a record of work in the store; nothing here talks to clusters.
 """
 
-from vpc_cni.addons.api.application import api_application
+from vpc_cni.addons.api.application import Bounds, api_application
 from vpc_cni.addons.api.service import Service
 from vpc_cni.addons.images import ImageSource
 
-__all__ = ["ImageSource", "Service", "api_application"]
+__all__ = ["Bounds", "ImageSource", "Service", "api_application"]

@@ -6,8 +6,9 @@ alone. More requests than the queue holds are turned away at once: clients try a
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -16,16 +17,27 @@ from vpc_cni.addons.api.dispatching import Dispatcher, Reply, Request, error_bef
 from vpc_cni.addons.api.service import Service
 from vpc_cni.addons.errors import ApiError, EntityTooLargeError, RequestTimeoutError, ServiceUnavailableError
 
-BODY_MAX_BYTES = 256 * 1024
-BODY_SECONDS = 20.0
-QUEUE_MAX = 512
 _READERS = 8
 _WRITERS = 4
 
 
-def api_application(service: Service) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the API takes before it says no.
+
+    Attributes:
+        body_seconds: in which a request's body must arrive.
+        requests: at once, those that wait included.
+    """
+
+    body_bytes: int = 256 * 1024
+    body_seconds: float = 20.0
+    requests: int = 512
+
+
+def api_application(service: Service, bounds: Bounds | None = None) -> Starlette:
     """Serve the EKS API. The application's lifespan must be run: its end waits for the requests under way."""
-    api = _Api(Dispatcher(service))
+    api = _Api(Dispatcher(service), bounds or Bounds())
     application = Starlette(lifespan=api.lifespan)
     # Not a route: those match decoded paths, and the labels of this API are found before they are decoded.
     application.router.default = api
@@ -37,8 +49,9 @@ class _Disconnected(Exception):
 
 
 class _Api:
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, bounds: Bounds) -> None:
         self._dispatcher = dispatcher
+        self._bounds = bounds
         self._readers = ThreadPoolExecutor(_READERS, "api-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "api-write")
         self._queued = 0
@@ -61,18 +74,18 @@ class _Api:
         await _send(reply, send, with_body=scope["method"] != "HEAD")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
-        if self._queued >= QUEUE_MAX:
+        if self._queued >= self._bounds.requests:
             raise ServiceUnavailableError("Too many requests at once: try again")
         self._queued += 1
         try:
-            request = await _read(scope, receive)
+            request = await _read(scope, receive, self._bounds)
             pool = self._readers if request.method == "GET" else self._writers
             return await asyncio.get_running_loop().run_in_executor(pool, self._dispatcher.answer, request)
         finally:
             self._queued -= 1
 
 
-async def _read(scope: Scope, receive: Receive) -> Request:
+async def _read(scope: Scope, receive: Receive, bounds: Bounds) -> Request:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -82,33 +95,37 @@ async def _read(scope: Scope, receive: Receive) -> Request:
         path=scope["raw_path"].partition(b"?")[0].decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
-        body=await _read_body(headers, receive),
+        body=await _read_body(headers, receive, bounds),
     )
 
 
-async def _read_body(headers: dict[str, str], receive: Receive) -> bytes:
+async def _read_body(headers: Mapping[str, str], receive: Receive, bounds: Bounds) -> bytes:
     length = headers.get("content-length", "0")
-    if length.isdigit() and int(length[:12]) > BODY_MAX_BYTES:
-        raise _too_large()
-    body = bytearray()
+    if length.isdigit() and int(length[:12]) > bounds.body_bytes:
+        raise _too_large(bounds)
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            more = True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _Disconnected
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
-                if len(body) > BODY_MAX_BYTES:
-                    raise _too_large()
+        async with asyncio.timeout(bounds.body_seconds):
+            return await _receive_all(receive, bounds)
     except TimeoutError:
-        raise RequestTimeoutError(f"The request's body did not arrive within {BODY_SECONDS:.0f} seconds") from None
+        message = f"The request's body did not arrive within {bounds.body_seconds:g} seconds"
+        raise RequestTimeoutError(message) from None
+
+
+async def _receive_all(receive: Receive, bounds: Bounds) -> bytes:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Disconnected
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > bounds.body_bytes:
+            raise _too_large(bounds)
     return bytes(body)
 
 
-def _too_large() -> EntityTooLargeError:
-    return EntityTooLargeError(f"A request's body has up to {BODY_MAX_BYTES} bytes")
+def _too_large(bounds: Bounds) -> EntityTooLargeError:
+    return EntityTooLargeError(f"A request's body has up to {bounds.body_bytes} bytes")
 
 
 async def _send(reply: Reply, send: Send, *, with_body: bool) -> None:

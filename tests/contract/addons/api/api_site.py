@@ -14,7 +14,7 @@ import uvicorn
 from api_shapes import check_answer
 from botocore.config import Config
 
-from vpc_cni.addons.api import ImageSource, Service, api_application
+from vpc_cni.addons.api import Bounds, ImageSource, Service, api_application
 from vpc_cni.addons.model import ClusterRecord, Issue, Network, Owner
 from vpc_cni.addons.states import End
 from vpc_cni.addons.store import Store, sqlite_url
@@ -88,12 +88,12 @@ def _check(operation_model: Any, response_dict: Any, **_: Any) -> None:
 
 
 @contextmanager
-def running(folder: Path, **options: Any) -> Iterator[Site]:
+def running(folder: Path, bounds: Bounds | None = None, **options: Any) -> Iterator[Site]:
     """Serve in a thread while the context lasts."""
     opened = socket.create_server(("127.0.0.1", 0))
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     site = Site(folder, f"http://127.0.0.1:{opened.getsockname()[1]}", **options)
-    config = uvicorn.Config(api_application(site.service), log_config=None, access_log=False, lifespan="on")
+    config = uvicorn.Config(api_application(site.service, bounds), log_config=None, access_log=False, lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[opened])), daemon=True)
     thread.start()

@@ -164,6 +164,15 @@ def test_associations_of_an_addon_are_replaced_kept_and_removed(site: Site, eks:
     assert eks.list_pod_identity_associations(clusterName=cluster)["associations"] == []
 
 
+def test_preserve_is_taken_at_create_too(site: Site, eks: Any, cluster: str) -> None:
+    """The real service refused it until the middle of 2023."""
+    eks.create_addon(clusterName=cluster, **NAME, resolveConflicts="PRESERVE")
+    lease = site.store.leases.claim("test", 60.0, unreachable=False)
+    assert lease is not None
+    assert lease.operation.mode is ConflictMode.PRESERVE
+    site.store.leases.finish(lease, End.DONE)
+
+
 def test_a_failed_create_is_mended_by_an_update(site: Site, eks: Any, cluster: str) -> None:
     eks.create_addon(clusterName=cluster, **NAME)
     site.end_work(End.REFUSED, [CONFLICT])

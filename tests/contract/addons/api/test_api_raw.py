@@ -10,7 +10,9 @@ import pytest
 from api_site import Site
 from test_api_signatures import send, sign
 
-from vpc_cni.addons.api.application import BODY_MAX_BYTES
+from vpc_cni.addons.api import Bounds
+
+BODY_MAX_BYTES = Bounds().body_bytes
 
 
 def signed(site: Site, method: str, target: str, body: bytes = b"") -> Any:
