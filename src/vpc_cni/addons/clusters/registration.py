@@ -19,7 +19,7 @@ from vpc_cni.manifests import parse_kubernetes_version
 
 _TOKEN_SECONDS = 15.0
 # Controllers and authorizers work from caches that lag behind.
-_RIGHTS_SECONDS = 10.0
+_RIGHTS_SECONDS = 5.0
 _POLL_SECONDS = 0.2
 
 

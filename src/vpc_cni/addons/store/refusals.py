@@ -1,10 +1,10 @@
 """What the store answers instead of doing what was asked. Each carries the names that a message of the API needs."""
 
 from vpc_cni.addons.model import AddonStatus
-from vpc_cni.errors import LifecycleError
+from vpc_cni.errors import RefusedError
 
 
-class StoreRefusal(LifecycleError):
+class StoreRefusal(RefusedError):
     """Root of these: nothing was written."""
 
 

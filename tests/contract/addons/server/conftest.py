@@ -17,8 +17,10 @@ import pytest
 from botocore.config import Config
 
 from tests.contract.addons.server import forked
-from tests.contract.manifests.conftest import ApiServer, api_server  # noqa: F401 - a fixture
+from tests.contract.manifests import conftest as bare
+from tests.contract.manifests.conftest import ApiServer
 
+api_server = bare.api_server
 REGION = "eu-west-1"
 _READY_SECONDS = 30.0
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -102,17 +104,17 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
 
 
 @pytest.fixture
-def kubeconfig(api_server: ApiServer, tmp_path: Path) -> Path:
+def kubeconfig(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A kubeconfig of an administrator of the cluster."""
-    file = tmp_path / "kubeconfig"
-    ca = api_server.folder / "certificates" / "apiserver.crt"
+    file, server = tmp_path / "kubeconfig", request.getfixturevalue("api_server")
+    ca = server.folder / "certificates" / "apiserver.crt"
     document = {
         "current-context": "tests",
         "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
         "clusters": [
             {
                 "name": "tests",
-                "cluster": {"server": f"https://127.0.0.1:{api_server.port}", "certificate-authority": str(ca)},
+                "cluster": {"server": f"https://127.0.0.1:{server.port}", "certificate-authority": str(ca)},
             }
         ],
         "users": [{"name": "tests", "user": {"token": "a-token-of-tests"}}],
@@ -149,9 +151,9 @@ def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.05)
 
 
-def roll_out(api_server: ApiServer, nodes: int = 0, ready: int | None = None) -> None:
+def roll_out(server: ApiServer, nodes: int = 0, ready: int | None = None) -> None:
     """Play the DaemonSet controller: it has seen the latest change, and so many pods run, all unless told."""
-    live = api_server.get("daemonset", "aws-node")
+    live = server.get("daemonset", "aws-node")
     available = nodes if ready is None else ready
     live["status"] = {
         "observedGeneration": live["metadata"]["generation"],
@@ -163,12 +165,12 @@ def roll_out(api_server: ApiServer, nodes: int = 0, ready: int | None = None) ->
         "numberAvailable": available,
         "numberUnavailable": nodes - available,
     }
-    file = api_server.folder / "status.json"
+    file = server.folder / "status.json"
     file.write_text(json.dumps(live))
-    api_server.kubectl(
+    server.kubectl(
         "replace", "--raw", "/apis/apps/v1/namespaces/kube-system/daemonsets/aws-node/status", "-f", str(file)
     )
 
 
-def has_daemon_set(api_server: ApiServer) -> bool:
-    return api_server.kubectl("get", "daemonset", "aws-node", "-n", "kube-system", check=False).returncode == 0
+def has_daemon_set(server: ApiServer) -> bool:
+    return server.kubectl("get", "daemonset", "aws-node", "-n", "kube-system", check=False).returncode == 0
