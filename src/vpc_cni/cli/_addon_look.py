@@ -1,13 +1,24 @@
 """Commands that look at the managed add-on and change nothing: status, versions, schema, history."""
 
 import json
-from typing import Annotated
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from vpc_cni.cli._addon_options import EndpointUrlOption, NameOption, ProfileOption, RegionOption
+from vpc_cni.cli._addon_options import EndpointUrlOption, NameOption, ProfileOption, RecordsOption, RegionOption
 from vpc_cni.cli._addon_session import Access, Look, Session, look, open_eks, open_session
-from vpc_cni.cli._addon_view import show, status_document, status_people, versions_document, versions_people
+from vpc_cni.cli._addon_view import (
+    history_document,
+    history_people,
+    show,
+    status_document,
+    status_people,
+    versions_document,
+    versions_people,
+)
 from vpc_cni.cli._self_managed_options import (
     CatalogueOption,
     ContextOption,
@@ -16,6 +27,7 @@ from vpc_cni.cli._self_managed_options import (
     read_catalogue,
 )
 from vpc_cni.errors import CallerError, DeviationError, KubernetesError, UnknownTypeError
+from vpc_cni.lifecycle.journal import Record, read_records, records_folder
 from vpc_cni.lifecycle.nodes import NODES, NodeCounts, count_nodes
 from vpc_cni.lifecycle.versions import choose_version, list_versions
 from vpc_cni.manifests import packaged_catalogue
@@ -109,3 +121,36 @@ def show_schema(
     else:
         chosen = addon.version
     typer.echo(json.dumps(json.loads(eks.schema(chosen)), indent=2))
+
+
+def show_history(
+    *,
+    cluster_name: NameOption = "",
+    region: RegionOption = "",
+    profile: ProfileOption = "",
+    endpoint_url: EndpointUrlOption = "",
+    records: RecordsOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List the updates that EKS knows of, and the records before each change, oldest first."""
+    if not cluster_name:
+        raise CallerError("--cluster-name is missing")
+    eks, _ = open_eks(Access(cluster_name, region, profile, endpoint_url))
+    cluster = eks.cluster()
+    updates = [eks.describe_update(each) for each in eks.update_ids()] if eks.find_addon() else []
+    updates.sort(key=lambda each: each.created_at or datetime.min.replace(tzinfo=UTC))
+    saved = read_records(records_folder(os.environ, Path.home(), cluster, records))
+    document = history_document(updates, map(_record_document, saved))
+    show(document, history_people(document), as_json=as_json)
+
+
+def _record_document(record: Record) -> dict[str, Any]:
+    addon = record.addon
+    return {
+        "file": str(record.file),
+        "taken_at": record.backup.taken_at.isoformat(timespec="seconds"),
+        "type": record.backup.addon_type,
+        "version": addon.version if addon else None,
+        "status": addon.status if addon else None,
+        "objects": len(record.backup.inventory.objects),
+    }

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from vpc_cni.lifecycle.requests import ConflictMode
+from vpc_cni.cluster.applying import Mode
 
 NameOption = Annotated[str, typer.Option("--cluster-name", metavar="NAME", help="Of the cluster in EKS.")]
 RegionOption = Annotated[str, typer.Option("--region", metavar="REGION", help="Else that of the AWS configuration.")]
@@ -16,7 +16,7 @@ TargetOption = Annotated[
     str, typer.Option("--version", metavar="VERSION", help="A build, a release, `default` or `latest`.")
 ]
 ModeOption = Annotated[
-    ConflictMode,
+    Mode,
     typer.Option("--resolve-conflicts", case_sensitive=False, help="What happens to live values that others own."),
 ]
 NewRoleOption = Annotated[
@@ -31,3 +31,6 @@ RecordsOption = Annotated[
 ]
 WaitOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0, help="For EKS to end its work.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+GraceOption = Annotated[
+    float, typer.Option("--grace", metavar="SECONDS", min=0, help="For a degraded add-on to heal by itself.")
+]

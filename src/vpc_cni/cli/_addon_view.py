@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,9 @@ from rich.text import Text
 from vpc_cni.cli._addon_session import Look
 from vpc_cni.cluster import judge_rollout
 from vpc_cni.lifecycle.nodes import NodeCounts
+from vpc_cni.lifecycle.outcomes import Judgement, parse_conflicts
 from vpc_cni.lifecycle.records import EksCluster, Update
+from vpc_cni.lifecycle.requests import Change
 from vpc_cni.lifecycle.versions import VersionRow
 from vpc_cni.self_managed import find_installed
 
@@ -188,6 +191,34 @@ def history_people(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     for each in document["records"]:
         saved.add_row(each["taken_at"], each["version"] or "none", each["file"])
     yield saved
+
+
+def request_document(change: Change, version: str = "") -> dict[str, Any]:
+    """Return what is asked of EKS; ``version`` is the last one of several steps."""
+    return {
+        "version": version or change.version,
+        "resolve_conflicts": str(change.mode),
+        "role_arn": change.role_arn or None,
+        "configuration_values": change.configuration_values,
+        "tags": dict(change.tags),
+    }
+
+
+def judgement_document(judgement: Judgement) -> dict[str, Any]:
+    """Return how a change ended; ``conflicts`` are the fields that the message of EKS names."""
+    return {
+        "outcome": str(judgement.end),
+        "issues": [{"code": each.code, "message": each.message} for each in judgement.issues],
+        "conflicts": [asdict(each) for each in parse_conflicts(judgement.issues)],
+    }
+
+
+def change_people(document: Mapping[str, Any], what: str) -> Iterable[RenderableType]:
+    """Return what a change did; why it did not end well is said by its error."""
+    for each in document.get("steps", ()):
+        yield Text(f"{each['version']}: {each['outcome']}", style=_GOOD if each["outcome"] == "done" else _BAD)
+    if document["outcome"] == "done":
+        yield Text(f"{what} is done", style=_GOOD)
 
 
 def status_text(status: str) -> Text:

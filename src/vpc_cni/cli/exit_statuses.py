@@ -11,6 +11,7 @@ from vpc_cni.errors import (
     ConfigurationError,
     DeviationError,
     FieldConflictError,
+    OperationFailedError,
     RefusedError,
     RolloutError,
     RolloutTimeoutError,
@@ -41,7 +42,10 @@ EXIT_STATUSES = (
     ExitStatus(5, (RolloutError,), "changed, but pods do not start"),
     ExitStatus(6, (RolloutTimeoutError,), "changed, but the roll-out had not ended at the deadline; it goes on"),
     ExitStatus(7, (UnknownTypeError,), "who manages the add-on is not known; nothing was changed"),
-    ExitStatus(8, (DeviationError,), "not as planned (`verify`), or something differs (`diff --exit-code`)"),
+    ExitStatus(8, (DeviationError,), "not as planned (`verify`), or something differs (`--exit-code`)"),
+    ExitStatus(
+        9, (OperationFailedError,), "EKS gave the change up for another reason; nothing of it was applied, or a part"
+    ),
 )
 
 

@@ -4,20 +4,12 @@ UpdateAddon drops the role when it is left out, keeps configuration values, and 
 NONE. So every request here says all of it: who changes one thing must not change another by silence.
 """
 
-import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from vpc_cni.cluster.applying import Mode
 from vpc_cni.lifecycle.records import ADDON, Association, ManagedAddon
-
-
-class ConflictMode(enum.StrEnum):
-    """``resolveConflicts``: what happens to live values that others own."""
-
-    NONE = "NONE"
-    OVERWRITE = "OVERWRITE"
-    PRESERVE = "PRESERVE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +23,15 @@ class Change:
     """
 
     version: str
-    mode: ConflictMode
+    mode: Mode
     role_arn: str = ""
     configuration_values: str | None = None
     associations: tuple[Association, ...] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    def to(self, version: str) -> "Change":
+        """Return the same change with another version."""
+        return replace(self, version=version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ class Wanted:
     version: str | None = None
     role_arn: str | None = None
     configuration_values: str | None = None
-    mode: ConflictMode = ConflictMode.NONE
+    mode: Mode = Mode.NONE
 
 
 def complete(wanted: Wanted, current: ManagedAddon) -> Change:

@@ -16,6 +16,7 @@ from vpc_cni.errors import (
     KubernetesConflictError,
     KubernetesDeniedError,
     LifecycleError,
+    OperationFailedError,
     RefusedError,
     RolloutError,
     RolloutTimeoutError,
@@ -41,6 +42,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "self-managed.md"
         (RolloutTimeoutError("x"), 6),
         (UnknownTypeError("x"), 7),
         (DeviationError("x"), 8),
+        (OperationFailedError("x"), 9),
     ],
 )
 def test_each_error_ends_with_its_status(error: VpcCniError, status: int) -> None:

@@ -1,7 +1,8 @@
 """Requests leave nothing to the defaults of EKS."""
 
+from vpc_cni.cluster.applying import Mode
 from vpc_cni.lifecycle.records import Association, parse_addon, parse_cluster
-from vpc_cni.lifecycle.requests import Change, ConflictMode, Wanted, complete, create_members, update_members
+from vpc_cni.lifecycle.requests import Change, Wanted, complete, create_members, update_members
 
 ROLE = "arn:aws:iam::111122223333:role/cni"
 CURRENT = parse_addon(
@@ -16,7 +17,7 @@ CURRENT = parse_addon(
 
 
 def test_what_was_not_asked_for_is_sent_again() -> None:
-    change = complete(Wanted(version="v1.16.2-eksbuild.1", mode=ConflictMode.PRESERVE), CURRENT)
+    change = complete(Wanted(version="v1.16.2-eksbuild.1", mode=Mode.PRESERVE), CURRENT)
     assert update_members("c", change, "t") == {
         "clusterName": "c",
         "addonName": "vpc-cni",
@@ -43,7 +44,7 @@ def test_nulls_of_the_real_service_are_nothing() -> None:
 
 
 def test_tags_and_associations_are_members_of_a_creation() -> None:
-    change = Change("v1", ConflictMode.NONE, associations=(Association("aws-node", ROLE),), tags={"a": "b"})
+    change = Change("v1", Mode.NONE, associations=(Association("aws-node", ROLE),), tags={"a": "b"})
     members = create_members("c", change, "t")
     assert members["tags"] == {"a": "b"}
     assert members["podIdentityAssociations"] == [{"serviceAccount": "aws-node", "roleArn": ROLE}]

@@ -1,0 +1,66 @@
+"""Records of the state before each change: where they are, which is the newest, what goes into one.
+
+A record is a backup (:mod:`vpc_cni.self_managed.backup`): the answer of EKS, and the objects where the
+cluster was reached. To that answer the roles of pod identity associations are added, of which EKS shows ids only.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vpc_cni.errors import CallerError
+from vpc_cni.lifecycle.records import Association, EksCluster, ManagedAddon, parse_addon
+from vpc_cni.self_managed import Backup, parse_backup
+
+_ASSOCIATIONS = "podIdentityAssociationDetails"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record, and the file it is in."""
+
+    file: Path
+    backup: Backup
+
+    @property
+    def addon(self) -> ManagedAddon | None:
+        """The add-on as EKS had it; None where it had none."""
+        return parse_addon(self.backup.eks_addon) if self.backup.eks_addon else None
+
+    @property
+    def associations(self) -> tuple[Association, ...]:
+        found = self.backup.eks_addon.get(_ASSOCIATIONS) or ()
+        return tuple(Association(each["serviceAccount"], each["roleArn"]) for each in found)
+
+
+def records_folder(environ: Mapping[str, str], home: Path, cluster: EksCluster, chosen: str = "") -> Path:
+    """Return where the records of a cluster are: one folder for each, since names repeat. Pure."""
+    if chosen:
+        return Path(chosen)
+    state = environ.get("XDG_STATE_HOME", "")
+    base = Path(state) if state.startswith("/") else home / ".local" / "state"
+    return base / "vpc-cni" / "records" / cluster.account_id / cluster.region / cluster.name
+
+
+def eks_answer(addon: ManagedAddon | None, associations: Iterable[Association]) -> dict[str, Any]:
+    """Return what a record holds of EKS; nothing where EKS has no add-on. Pure."""
+    if addon is None:
+        return {}
+    details = [{"serviceAccount": each.service_account, "roleArn": each.role_arn} for each in associations]
+    return {**addon.raw, _ASSOCIATIONS: details}
+
+
+def read_records(folder: Path) -> tuple[Record, ...]:
+    """Return the records in a folder, oldest first; none where there is no folder. What is no record is left out."""
+    if not folder.is_dir():
+        return ()
+    found = (_read(file) for file in sorted(folder.glob("vpc-cni-backup-*.json")))
+    return tuple(sorted((each for each in found if each), key=lambda each: (each.backup.taken_at, each.file.name)))
+
+
+def _read(file: Path) -> Record | None:
+    try:
+        return Record(file, parse_backup(file.read_text(encoding="utf-8"), str(file)))
+    except (OSError, UnicodeDecodeError, CallerError):
+        return None
