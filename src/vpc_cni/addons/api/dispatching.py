@@ -79,9 +79,7 @@ class Dispatcher:
             labels.update(decode_labels(encoded))
             query, body = parse_query(request.query), parse_body(request.body)
             call = Call(self._service, operation.name, labels, query, body, now)
-            if operation.is_repeatable and (earlier := call.recall()) is not None:
-                return earlier
-            return operation.handle(call)
+            return _perform_once(operation, call) if operation.is_repeatable else operation.handle(call)
         except InputError as error:
             raise operation.invalid(error.message) from error
         except StoreRefusal as refusal:
@@ -91,6 +89,21 @@ class Dispatcher:
         text = self._published.read(request.path) if request.method in ("GET", "HEAD") else None
         headers = {"content-type": "text/plain; charset=utf-8"}
         return Reply(404, headers, b"404: Not Found") if text is None else Reply(200, headers, text)
+
+
+def _perform_once(operation: Operation, call: Call) -> Json:
+    """Return what the operation answers, or what it answered to the same request before."""
+    earlier = call.recall()
+    if earlier is not None:
+        return earlier
+    try:
+        return operation.handle(call)
+    except (ApiError, StoreRefusal):
+        # What stands in the way may be the same request, accepted since: clients repeat what takes too long.
+        earlier = call.recall()
+        if earlier is None:
+            raise
+        return earlier
 
 
 def render_error(error: ApiError, request_id: str, labels: Mapping[str, str]) -> Reply:

@@ -13,6 +13,7 @@ from vpc_cni.addons.images import ImageSource
 from vpc_cni.addons.model import Owner
 from vpc_cni.addons.rules import InputError
 from vpc_cni.addons.store import Store, Token
+from vpc_cni.errors import ConfigurationError
 from vpc_cni.manifests import Addon, Catalogue
 
 Json: TypeAlias = dict[str, Any]
@@ -46,13 +47,26 @@ class Service:
     on_work: Callable[[], None] = _do_nothing
     strict_minor_step: bool = False
 
+    def __post_init__(self) -> None:
+        """Find out now what would else fail at some request.
+
+        Raises:
+            ConfigurationError: the catalogue offers no add-on, or there is no registry for its images.
+            CallerError: the owner's region is none, or an image is pinned that some version does not have.
+        """
+        if self.catalogue.addon is None:
+            raise ConfigurationError(
+                f"the catalogue of {self.catalogue.valid_at} offers no managed versions",
+                hint="add [addon] and [[offer]]",
+            )
+        for profile in self.catalogue.profiles:
+            self.images.plan(profile, self.owner.region)
+
     @property
     def addon(self) -> Addon:
         """The one add-on that is offered."""
-        addon = self.catalogue.addon
-        if addon is None:
-            raise ValueError("the catalogue offers no add-on")
-        return addon
+        assert self.catalogue.addon is not None  # noqa: S101 - checked when this was made
+        return self.catalogue.addon
 
 
 @dataclass(frozen=True, slots=True)

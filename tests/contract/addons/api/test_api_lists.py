@@ -1,5 +1,7 @@
 """Pages and tokens: of lists, and of requests that must not be done twice."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -116,6 +118,41 @@ def test_a_refused_request_leaves_its_token_free(site: Site, eks: Any) -> None:
             eks.create_addon(clusterName=late, **NAME, clientRequestToken="four")
     site.register(late)
     assert eks.create_addon(clusterName=late, **NAME, clientRequestToken="four")["addon"]["status"] == "CREATING"
+
+
+def at_once(call: Callable[[int], Any], count: int = 6) -> list[Any]:
+    """Call in as many threads; return answers and exceptions."""
+
+    def caught(number: int) -> Any:
+        try:
+            return call(number)
+        except ClientError as error:
+            return error.response["Error"]["Code"]
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(caught, range(count)))
+
+
+def test_the_same_request_many_times_at_once_is_one(site: Site, eks: Any, cluster: str) -> None:
+    members = {"clusterName": cluster, **NAME, "clientRequestToken": "six"}
+    created = at_once(lambda _: eks.create_addon(**members)["addon"])
+    assert created == [created[0]] * 6
+    site.end_work()
+    updated = at_once(lambda _: eks.update_addon(**members)["update"])
+    assert updated == [updated[0]] * 6
+    assert eks.list_updates(name=cluster, **NAME)["updateIds"] == [updated[0]["id"]]
+    assert site.store.leases.count() == 1
+    site.end_work()
+
+
+def test_of_many_requests_at_once_one_is_accepted(site: Site, eks: Any, cluster: str) -> None:
+    members = {"clusterName": cluster, **NAME}
+    created = at_once(lambda _: eks.create_addon(**members)["addon"]["status"])
+    assert sorted(created) == ["CREATING"] + ["ResourceInUseException"] * 5
+    site.end_work()
+    updated = at_once(lambda _: eks.update_addon(**members)["update"]["status"])
+    assert sorted(updated) == ["InProgress"] + ["ResourceInUseException"] * 5
+    site.end_work()
 
 
 def test_tokens_of_the_other_operations(eks: Any, cluster: str) -> None:
