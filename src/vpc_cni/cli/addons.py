@@ -33,6 +33,7 @@ from vpc_cni.cli._self_managed_options import (
     read_catalogue,
     read_text,
 )
+from vpc_cni.cli.addons_webhook import app as webhook_app
 from vpc_cni.cluster.client import find_place
 from vpc_cni.errors import CallerError, ConfigurationError
 from vpc_cni.manifests import ImageSet, IpFamily, find_region, parse_registry
@@ -41,6 +42,7 @@ _STATE_FOLDER = Path("/var/lib/vpc-cni-addons")
 _REGION, _ACCOUNT = "us-west-2", "111122223333"
 
 app = typer.Typer(help="The add-on service: the EKS API for add-ons on any cluster.", no_args_is_help=True)
+app.add_typer(webhook_app, name="webhook")
 
 StateFolderOption = Annotated[
     Path, typer.Option("--state-folder", metavar="FOLDER", envvar="VPC_CNI_ADDONS_STATE", help="Keys, and the store.")

@@ -77,11 +77,18 @@ def find_place(environ: Mapping[str, str], home: Path, *, kubeconfig: str = "", 
 class Cluster:
     """One cluster. Blocking; every call raises :class:`~vpc_cni.errors.KubernetesError` when it fails."""
 
-    def __init__(self, place: Place | Login, *, field_manager: str = FIELD_MANAGER) -> None:
+    def __init__(
+        self,
+        place: Place | Login,
+        *,
+        field_manager: str = FIELD_MANAGER,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+    ) -> None:
         """Read the kubeconfig, unless the login was stored; nothing is sent yet.
 
         Args:
             field_manager: as whom objects are applied.
+            timeout_seconds: for each request, with a kubeconfig.
 
         Raises:
             ConfigurationError: the file is missing, or names no such context or way to log in.
@@ -91,7 +98,7 @@ class Cluster:
             return
         try:
             config = _read_kubeconfig(place.kubeconfig).get(place.context or None)
-            parameters = ConnectionParams(timeout=httpx2.Timeout(_TIMEOUT_SECONDS))
+            parameters = ConnectionParams(timeout=httpx2.Timeout(timeout_seconds))
             self._open(config, parameters, field_manager)  # type: ignore[arg-type] # None has been raised for
         except OSError as err:
             raise ConfigurationError(
@@ -129,11 +136,12 @@ class Cluster:
             return str(answer.json()["issuer"])
         return ""
 
-    def get(self, reference: Reference) -> Manifest | None:
-        """Return an object, None when there is none."""
+    def get(self, reference: Reference, *, namespace: str = NAMESPACE) -> Manifest | None:
+        """Return an object, None when there is none. ``namespace`` counts for kinds that have one."""
+        where = {"namespace": namespace} if reference.resource.namespaced else {}
         try:
             with _translated(f"read {reference}"):
-                return dict(self._client.get(_class(reference.resource), reference.name, **_where(reference.resource)))
+                return dict(self._client.get(_class(reference.resource), reference.name, **where))
         except KubernetesNotFoundError:
             return None
 
