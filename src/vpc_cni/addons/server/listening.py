@@ -31,7 +31,8 @@ def listen_on(address: Address, option: str) -> socket.socket:
         HostError: the port is taken or not allowed.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio turns off the delay of small packets on what is accepted here.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Answers leave as head and body, and the second would wait 40 ms for an ACK. Connections inherit it.

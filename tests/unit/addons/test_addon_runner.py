@@ -1,0 +1,298 @@
+"""Tries of operations and looks at health, on a cluster that behaves and time that stands still until told."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from vpc_cni.addons.model import (
+    AddonRecord,
+    AddonStatus,
+    Applied,
+    ClusterRecord,
+    ConflictMode,
+    Desired,
+    Health,
+    Issue,
+    IssueCode,
+    Operation,
+    OperationKind,
+    UpdateRecord,
+    UpdateStatus,
+)
+from vpc_cni.addons.store import NoAddonError, Store, sqlite_url
+from vpc_cni.addons.work.ports import Clusters
+from vpc_cni.addons.work.runner import Runner
+from vpc_cni.addons.work.settings import WorkSettings
+from vpc_cni.addons.work.watcher import Watcher
+from vpc_cni.errors import KubernetesDeniedError, KubernetesThrottledError, KubernetesUnreachableError, VpcCniError
+
+CONFLICT = Issue(IssueCode.CONFIGURATION_CONFLICT, "Conflicts found")
+SETTINGS = WorkSettings(update_deadline=100.0, degraded_after=20.0, unreachable_after=60.0, look_every=30.0)
+
+
+@dataclass
+class FakeCluster:
+    """Holds a version, and pods that are ready or not; ``failure`` is what each call raises."""
+
+    installed: str = ""
+    ready: bool = True
+    conflict: bool = False
+    failure: Exception | None = None
+    installs: list[str] = field(default_factory=list)
+
+
+class FakeEngine:
+    """Does to fake clusters what an engine does to real ones."""
+
+    def install(self, cluster: FakeCluster, desired: Desired, mode: ConflictMode, previous: str) -> Applied:
+        self._fail(cluster)
+        assert previous in (cluster.installed, "")
+        if cluster.conflict and mode is ConflictMode.NONE:
+            return Applied((CONFLICT,), changed=False)
+        cluster.installed = desired.version
+        cluster.installs.append(desired.version)
+        return Applied()
+
+    def remove(self, cluster: FakeCluster, version: str, *, preserve: bool) -> Applied:
+        self._fail(cluster)
+        assert version == cluster.installed
+        cluster.installed = cluster.installed if preserve else ""
+        return Applied()
+
+    def observe(self, cluster: FakeCluster, desired: Desired) -> Health:
+        self._fail(cluster)
+        return Health(cluster.ready and desired.version == cluster.installed)
+
+    def _fail(self, cluster: FakeCluster) -> None:
+        if cluster.failure is not None:
+            raise cluster.failure
+
+
+class Scene:
+    """One cluster with a store, and workers whose turn the test gives."""
+
+    def __init__(self, file: Path) -> None:
+        self.now = 1000.0
+        self.store = Store(sqlite_url(file), clock=lambda: self.now)
+        self.cluster = FakeCluster()
+        self.store.clusters.add(ClusterRecord("prod", "u", "1.29", "https://x", "", 1.0))
+        clusters = Clusters(self, FakeEngine())
+        chance = random.Random(3)  # noqa: S311
+        self._runner = Runner(self.store, clusters, SETTINGS, chance=chance, clock=lambda: self.now)
+        self._watcher = Watcher(self.store, clusters, SETTINGS, chance)
+
+    def open(self, _name: str) -> FakeCluster:
+        return self.cluster
+
+    def create(self) -> None:
+        addon = AddonRecord("prod", "vpc-cni", "uid", "v1", AddonStatus.CREATING, self.now, self.now)
+        work = Operation("create", "prod", "vpc-cni", OperationKind.CREATE, "v1", self.now)
+        self.store.requests.accept_create(addon, work)
+
+    def update(self) -> None:
+        seen = self.addon
+        update = UpdateRecord("u-1", "prod", "vpc-cni", "AddonUpdate", UpdateStatus.IN_PROGRESS, self.now)
+        work = Operation("update", "prod", "vpc-cni", OperationKind.UPDATE, "v2", self.now, "v1", update_id="u-1")
+        self.store.requests.accept_update(seen, replace(seen, version="v2", modified_at=self.now), update, work)
+
+    def delete(self, *, preserve: bool) -> None:
+        work = Operation("delete", "prod", "vpc-cni", OperationKind.DELETE, "v1", self.now, preserve=preserve)
+        self.store.requests.accept_delete(work)
+
+    def work(self) -> bool:
+        """Give the workers one turn; tell whether there was anything to do."""
+        for unreachable in (False, True):
+            lease = self.store.leases.claim("w", 15.0, unreachable=unreachable)
+            if lease is not None:
+                self._runner.run(lease)
+                return True
+        return False
+
+    def settle(self) -> None:
+        self.create()
+        assert self.work()
+        assert self.addon.status is AddonStatus.ACTIVE
+
+    def look(self) -> bool:
+        for unreachable in (False, True):
+            for each in self.store.looks.claim(1, SETTINGS.look_every, unreachable=unreachable):
+                self._watcher.look(each)
+                return True
+        return False
+
+    def look_for(self, seconds: float) -> None:
+        """Let time go by in steps of a second, with a look whenever one is due."""
+        for _ in range(int(seconds)):
+            self.now += 1.0
+            self.look()
+
+    @property
+    def addon(self) -> AddonRecord:
+        return self.store.addons.get("prod", "vpc-cni")
+
+    @property
+    def codes(self) -> list[IssueCode]:
+        return [each.code for each in self.addon.issues]
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(tmp_path / "store.db")
+    yield made
+    made.store.close()
+
+
+def test_a_creation_is_done_when_the_pods_are_ready(scene: Scene) -> None:
+    scene.cluster.ready = False
+    scene.create()
+    assert scene.work()
+    assert (scene.addon.status, scene.cluster.installed) == (AddonStatus.CREATING, "v1")
+    assert not scene.work(), "the next look is due later"
+    scene.now += 1.1
+    assert scene.work()
+    scene.cluster.ready = True
+    scene.now += 1.1
+    assert scene.work()
+    assert scene.addon.status is AddonStatus.ACTIVE
+    assert scene.cluster.installs == ["v1"], "looks do not install again"
+
+
+def test_pods_that_are_late_leave_a_degraded_addon_and_a_failed_update(scene: Scene) -> None:
+    scene.settle()
+    scene.cluster.ready = False
+    scene.update()
+    for _ in range(101):
+        scene.work()
+        scene.now += 1.0
+    update = scene.store.updates.get("prod", "u-1", "vpc-cni")
+    assert (scene.addon.status, update.status) == (AddonStatus.DEGRADED, UpdateStatus.FAILED)
+    assert (scene.addon.version, scene.codes) == ("v2", [IssueCode.INSUFFICIENT_NUMBER_OF_REPLICAS])
+
+
+def test_a_conflict_fails_the_update_and_shows_the_version_that_runs(scene: Scene) -> None:
+    scene.settle()
+    scene.cluster.conflict = True
+    scene.update()
+    scene.work()
+    assert (scene.addon.status, scene.addon.version) == (AddonStatus.UPDATE_FAILED, "v1")
+    assert scene.store.updates.get("prod", "u-1", "vpc-cni").errors == (CONFLICT,)
+
+
+@pytest.mark.parametrize(("preserve", "left"), [(True, "v1"), (False, "")])
+def test_a_deletion_takes_the_record_and_preserves_objects_when_told(scene: Scene, preserve: bool, left: str) -> None:
+    scene.settle()
+    scene.delete(preserve=preserve)
+    scene.work()
+    assert scene.cluster.installed == left
+    with pytest.raises(NoAddonError):
+        _ = scene.addon
+
+
+def test_a_denied_creation_fails_with_the_words_of_the_cluster(scene: Scene) -> None:
+    scene.cluster.failure = KubernetesDeniedError('User "eks:addon-manager" cannot patch', status=403)
+    scene.create()
+    scene.work()
+    assert (scene.addon.status, scene.codes) == (AddonStatus.CREATE_FAILED, [IssueCode.ACCESS_DENIED])
+    assert "eks:addon-manager" in scene.addon.issues[0].message
+
+
+def test_an_unreachable_cluster_is_tried_again_and_work_goes_on_when_it_comes_back(scene: Scene) -> None:
+    scene.cluster.failure = KubernetesUnreachableError("away")
+    scene.create()
+    tries = 0
+    for _ in range(90):
+        scene.now += 1.0
+        tries += scene.work()
+    assert 4 <= tries <= 12, "with growing waits"
+    assert (scene.addon.status, scene.codes) == (AddonStatus.CREATING, [IssueCode.CLUSTER_UNREACHABLE])
+    scene.cluster.failure = None
+    scene.now += 61.0
+    assert scene.work() or scene.work()
+
+
+def test_a_cluster_that_stays_unreachable_fails_the_operation_at_its_deadline(scene: Scene) -> None:
+    scene.settle()
+    scene.cluster.failure = KubernetesUnreachableError("away")
+    scene.update()
+    for _ in range(240):
+        scene.now += 1.0
+        scene.work()
+    assert (scene.addon.status, scene.codes) == (AddonStatus.UPDATE_FAILED, [IssueCode.CLUSTER_UNREACHABLE])
+    assert scene.store.leases.count() == 0
+
+
+def test_a_throttled_try_is_repeated_and_the_cluster_stays_known_as_reachable(scene: Scene) -> None:
+    scene.cluster.failure = KubernetesThrottledError("slow down", status=429)
+    scene.create()
+    scene.work()
+    scene.cluster.failure = None
+    scene.now += 2.0
+    assert scene.store.leases.claim("w", 0.0, unreachable=True) is None
+    scene.work()
+    assert scene.addon.status is AddonStatus.ACTIVE
+
+
+@pytest.mark.parametrize("failure", [VpcCniError("a setting of ours"), ZeroDivisionError("a bug")])
+def test_a_failure_of_ours_ends_in_words_after_some_tries(scene: Scene, failure: Exception) -> None:
+    scene.cluster.failure = failure
+    scene.create()
+    tries = 0
+    for _ in range(200):
+        scene.now += 1.0
+        tries += scene.work()
+    assert (tries, scene.addon.status) == (5, AddonStatus.CREATE_FAILED)
+    assert scene.codes == [IssueCode.INTERNAL_FAILURE]
+    assert "bug" not in scene.addon.issues[0].message
+
+
+def test_an_addon_is_degraded_only_when_it_stays_unhealthy_and_recovers_at_once(scene: Scene) -> None:
+    scene.settle()
+    scene.cluster.ready = False
+    scene.look_for(15)
+    assert scene.addon.status is AddonStatus.ACTIVE
+    scene.look_for(30)
+    assert (scene.addon.status, scene.codes) == (AddonStatus.DEGRADED, [IssueCode.INSUFFICIENT_NUMBER_OF_REPLICAS])
+    scene.cluster.ready = True
+    scene.look_for(40)
+    assert (scene.addon.status, scene.codes) == (AddonStatus.ACTIVE, [])
+
+
+def test_a_short_absence_of_pods_is_not_told(scene: Scene) -> None:
+    scene.settle()
+    for _ in range(4):
+        scene.cluster.ready = False
+        scene.look_for(15)
+        scene.cluster.ready = True
+        scene.look_for(40)
+    assert scene.addon.status is AddonStatus.ACTIVE
+
+
+def test_an_unreachable_cluster_degrades_its_addon_after_a_while(scene: Scene) -> None:
+    scene.settle()
+    scene.cluster.failure = KubernetesUnreachableError("away")
+    scene.look_for(60)
+    assert scene.addon.status is AddonStatus.ACTIVE
+    scene.look_for(120)
+    assert (scene.addon.status, scene.codes) == (AddonStatus.DEGRADED, [IssueCode.CLUSTER_UNREACHABLE])
+    scene.cluster.failure = None
+    scene.look_for(300)
+    assert (scene.addon.status, scene.codes) == (AddonStatus.ACTIVE, [])
+
+
+def test_looks_at_an_unreachable_cluster_grow_rare(scene: Scene) -> None:
+    scene.settle()
+    scene.cluster.failure = KubernetesUnreachableError("away")
+
+    def looks() -> int:
+        found = 0
+        for _ in range(600):
+            scene.now += 1.0
+            found += scene.look()
+        return found
+
+    first, second = looks(), looks()
+    assert second < first <= 20
+    assert second >= 2
