@@ -1,6 +1,7 @@
 """Commands that ask EKS for a change and wait for it: create, update, delete. Each writes a record first."""
 
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -20,17 +21,14 @@ from vpc_cni.cli._addon_options import (
     YesOption,
 )
 from vpc_cni.cli._addon_session import Access, open_session
-from vpc_cni.cli._addon_site import Report, Site, create, look_before, require_settled, save, update_stepwise, wait_for
+from vpc_cni.cli._addon_site import Report, create, look_before, require_settled, save, update_stepwise, wait_for
 from vpc_cni.cli._addon_view import request_document
-from vpc_cni.cli._self_managed_options import ContextOption, JsonOption, KubeconfigOption, pairs, read_text
+from vpc_cni.cli._addon_wish import WishOptions, read_wish
+from vpc_cni.cli._self_managed_options import ContextOption, JsonOption, KubeconfigOption, pairs
 from vpc_cni.cluster.applying import Mode
-from vpc_cni.errors import CallerError, RefusedError
-from vpc_cni.lifecycle.records import ManagedAddon
-from vpc_cni.lifecycle.requests import Change, Wanted, complete
-from vpc_cni.lifecycle.steps import plan_steps
-from vpc_cni.lifecycle.versions import choose_version
+from vpc_cni.errors import RefusedError
 from vpc_cni.lifecycle.watching import Limits, watch_deletion
-from vpc_cni.manifests import packaged_catalogue, parse_addon_version
+from vpc_cni.manifests import packaged_catalogue
 
 _WAIT_SECONDS = 1500.0
 
@@ -63,13 +61,9 @@ def create_addon(
             raise RefusedError(
                 f"EKS has the add-on: {site.seen.addon.version}", hint="`vpc-cni addon update` changes it"
             )
-        change = Change(
-            version=choose_version(version, site.offered(), site.cluster.version),
-            mode=resolve_conflicts,
-            role_arn=role_arn,
-            configuration_values=read_text(values) if values else None,
-            tags=pairs(tag, "--tag"),
-        )
+        options = WishOptions(version, role_arn, values=values, mode=resolve_conflicts)
+        wish = read_wish(options, None, site.offered(), site.cluster, packaged_catalogue())
+        change = replace(wish.change, tags=pairs(tag, "--tag"))
         report = Report({"record": save(site), "request": request_document(change)})
         judgement = create(site, change)
     report.end(judgement, f"the creation of {change.version}", timeout, as_json=as_json)
@@ -99,21 +93,14 @@ def update_addon(
 
     Over several minor versions it goes step by step, and stops where a step does not end well.
     """
-    wanted = Wanted(
-        role_arn="" if no_role else role_arn or None,
-        configuration_values="{}" if reset_values else read_text(values) if values else None,
-        mode=resolve_conflicts,
-    )
-    if (no_role and role_arn) or (reset_values and values):
-        raise CallerError("--no-role and --role-arn, or --reset-values and --values, exclude each other")
+    options = WishOptions(version, role_arn, no_role, values, reset_values, direct, resolve_conflicts)
     with open_session(Access(cluster_name, region, profile, endpoint_url, kubeconfig, context)) as session:
         site = look_before(session, Limits(timeout, grace), records)
         current = require_settled(site)
-        change = complete(wanted, current)
-        steps = _steps(site, current, version, direct=direct)
-        report = Report({"record": save(site), "request": request_document(change, steps[-1]), "steps": []})
-        judgement = update_stepwise(site, change, steps, report.document["steps"])
-    report.end(judgement, f"the update to {steps[-1]}", timeout, as_json=as_json)
+        wish = read_wish(options, current, site.offered(), site.cluster, packaged_catalogue())
+        report = Report({"record": save(site), "request": request_document(wish.change), "steps": []})
+        judgement = update_stepwise(site, wish.change, wish.steps, report.document["steps"])
+    report.end(judgement, f"the update to {wish.change.version}", timeout, as_json=as_json)
 
 
 def delete_addon(
@@ -146,23 +133,6 @@ def delete_addon(
         session.eks.delete(preserve=not destroy_objects)
         judgement = wait_for(watch_deletion(session.eks), site.limits)
     report.end(judgement, "the deletion", timeout, as_json=as_json)
-
-
-def _steps(site: Site, current: ManagedAddon, asked: str, *, direct: bool) -> tuple[str, ...]:
-    if not asked:
-        return (current.version,)
-    offers = site.offered()
-    target = choose_version(asked, offers, site.cluster.version)
-    if direct or target == current.version:
-        return (target,)
-    versions = plan_steps(
-        parse_addon_version(current.version),
-        parse_addon_version(target),
-        (each.version for each in offers),
-        packaged_catalogue(),
-        site.cluster.kubernetes,
-    )
-    return tuple(map(str, versions))
 
 
 def confirm_destruction(cluster_name: str) -> None:

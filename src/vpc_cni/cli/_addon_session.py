@@ -14,9 +14,12 @@ from vpc_cni.self_managed import Detection, EksAnswer, EksVerdict, Sighting, det
 from vpc_cni.self_managed.flow import see_daemon_set
 
 if TYPE_CHECKING:
-    from vpc_cni.cluster.client import Cluster
+    from vpc_cni.cluster.client import Cluster, Place
     from vpc_cni.lifecycle.aws import AwsAccess
     from vpc_cni.lifecycle.eks import Eks
+
+# As whom EKS applies objects: found in their managedFields.
+_EKS_MANAGER = "eks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Session:
 
     eks: "Eks"
     access: "AwsAccess"
+    place: "Place"
     cluster: "Cluster | None"
     kubernetes_version: str
     failure: str
@@ -59,6 +63,15 @@ class Session:
                 hint="give --kubeconfig and --context; `aws eks update-kubeconfig` writes them",
             )
         return self.cluster
+
+    @contextmanager
+    def as_eks(self) -> Iterator["Cluster"]:
+        """Open the cluster as the field manager of EKS: for dry runs, which find the conflicts that EKS would."""
+        cluster = type(self.require_cluster())(self.place, field_manager=_EKS_MANAGER)
+        try:
+            yield cluster
+        finally:
+            cluster.close()
 
     def see(self) -> Sighting:
         """Return what the API server says of the DaemonSet."""
@@ -86,9 +99,10 @@ def open_session(access: Access, environ: Mapping[str, str] = os.environ) -> Ite
     if not access.cluster_name:
         raise CallerError("--cluster-name is missing", hint="`aws eks list-clusters` shows the names")
     eks, aws = open_eks(access)
-    cluster, version, failure = _reach(access, environ)
+    place = _find_place(access, environ)
+    cluster, version, failure = _reach(access, place)
     try:
-        yield Session(eks, aws, cluster, version, failure)
+        yield Session(eks, aws, place, cluster, version, failure)
     finally:
         if cluster is not None:
             cluster.close()
@@ -126,13 +140,18 @@ def _ask(eks: "Eks") -> tuple[ManagedAddon | None, EksAnswer]:
     return addon, EksAnswer(EksVerdict.HAS_ADDON, addon=addon.raw)
 
 
-def _reach(access: Access, environ: Mapping[str, str]) -> tuple["Cluster | None", str, str]:
-    """Return the cluster with its version, or None and why not. Options that are wrong are errors nevertheless."""
+def _find_place(access: Access, environ: Mapping[str, str]) -> "Place":
     try:
-        from vpc_cni.cluster.client import Cluster, find_place  # noqa: PLC0415 - an extra brings its client
+        from vpc_cni.cluster.client import find_place  # noqa: PLC0415 - an extra brings its client
     except ModuleNotFoundError as err:
         raise missing_package(err) from err
-    place = find_place(environ, Path.home(), kubeconfig=access.kubeconfig, context=access.context)
+    return find_place(environ, Path.home(), kubeconfig=access.kubeconfig, context=access.context)
+
+
+def _reach(access: Access, place: "Place") -> tuple["Cluster | None", str, str]:
+    """Return the cluster with its version, or None and why not. Options that are wrong are errors nevertheless."""
+    from vpc_cni.cluster.client import Cluster  # noqa: PLC0415 - it was there a moment ago
+
     if not (access.kubeconfig or access.context or place.kubeconfig.exists()):
         return None, "", f"there is no kubeconfig {place.kubeconfig}"
     cluster = Cluster(place)
