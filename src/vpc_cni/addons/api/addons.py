@@ -63,12 +63,10 @@ def create_addon(call: Call) -> Json:
     associations = _associations(call, record, wish.identities or (), ())
     record = replace(record, associations=tuple(each.id for each in associations))
     operation = _operation(call, record, OperationKind.CREATE, mode=wish.mode)
-    answer = call.accept(
+    return call.accept(
         {"addon": addon_shape(service.owner, record)},
         lambda token: service.store.requests.accept_create(record, operation, associations, token),
     )
-    service.on_work()
-    return answer
 
 
 def describe_addon(call: Call) -> Json:
@@ -115,14 +113,12 @@ def update_addon(call: Call) -> Json:
         params=_params(call.body, wish),
     )
     operation = _operation(call, wished, OperationKind.UPDATE, previous=seen, update_id=update.id, mode=wish.mode)
-    answer = call.accept(
+    return call.accept(
         {"update": update_shape(update)},
         lambda token: service.store.requests.accept_update(
             seen, wished, update, operation, associations=associations, token=token
         ),
     )
-    service.on_work()
-    return answer
 
 
 def delete_addon(call: Call) -> Json:
@@ -134,7 +130,6 @@ def delete_addon(call: Call) -> Json:
         record = service.store.requests.accept_delete(operation)
     except AddonBusyError as busy:
         raise errors.addon_not_deletable(busy.addon, busy.status) from busy
-    service.on_work()
     return {"addon": addon_shape(service.owner, record)}
 
 

@@ -21,10 +21,6 @@ Json: TypeAlias = dict[str, Any]
 _TOKEN_MAX = 255
 
 
-def _do_nothing() -> None:
-    """Nobody waits for work."""
-
-
 @dataclass(frozen=True)
 class Service:
     """The add-on service as its API sees it.
@@ -33,7 +29,6 @@ class Service:
         secret_of: returns the secret key of an access key id; None when there is no such key.
         clock: seconds since the epoch.
         random: returns that many random bytes, for ids.
-        on_work: called after a request has left work behind; must not block.
         strict_minor_step: refuse updates over more than one minor version, as EKS did until 2023.
     """
 
@@ -44,7 +39,6 @@ class Service:
     secret_of: Callable[[str], str | None]
     clock: Callable[[], float] = time.time
     random: Callable[[int], bytes] = os.urandom
-    on_work: Callable[[], None] = _do_nothing
     strict_minor_step: bool = False
 
     def __post_init__(self) -> None:

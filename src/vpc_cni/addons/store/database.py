@@ -48,7 +48,8 @@ class Database:
         self._clock = clock
         if not self.on_postgresql:
             _make_private(Path(self._url.database or ""))
-        self._engine = sa.create_engine(self._url, **_options(self.on_postgresql))
+        # Parameters hold what users sent; errors, with their statement, end in a log.
+        self._engine = sa.create_engine(self._url, hide_parameters=True, **_options(self.on_postgresql))
         if not self.on_postgresql:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
         try:

@@ -30,7 +30,6 @@ class Site:
 
     def __init__(self, folder: Path, url: str, clock: Callable[[], float] = time.time, **options: Any) -> None:
         self.store = Store(sqlite_url(folder / "store.db"))
-        self.works = 0
         self.url = url
         self.service = Service(
             store=self.store,
@@ -39,12 +38,8 @@ class Site:
             images=ImageSource(ImageSet.OWN, parse_registry("registry.example.com")),
             secret_of={KEY: SECRET}.get,
             clock=clock,
-            on_work=self._note_work,
             **options,
         )
-
-    def _note_work(self) -> None:
-        self.works += 1
 
     def register(self, name: str, version: str = "1.29", **fields: Any) -> str:
         """Write a cluster's record; return its name."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from api_shapes import check_answer
 from api_site import ACCOUNT, REGION, Site, running
+from botocore.exceptions import ClientError
 from test_api_signatures import send, sign
 
 from vpc_cni.addons.api import Bounds
@@ -84,7 +85,6 @@ def test_writers_that_wait_leave_readers_alone(locked: tuple[Site, sqlite3.Conne
 
 def test_a_broken_database_is_a_server_exception_that_tells_nothing(locked: tuple[Site, sqlite3.Connection]) -> None:
     site, other = locked
-    other.execute("DROP TABLE tokens")
     other.execute("DROP TABLE addons")
     target = "/clusters/my-cluster/addons/vpc-cni"
     status, code, body = send(site, "GET", target, headers=sign(site, "GET", target))
@@ -94,3 +94,15 @@ def test_a_broken_database_is_a_server_exception_that_tells_nothing(locked: tupl
     headers = {"content-type": "application/json", "x-amzn-requestid": message.split()[-1], "x-amzn-errortype": code}
     check_answer("DescribeAddon", status, headers, body)
     assert "clusters" in site.client().list_clusters(), "others go on"
+
+
+def test_what_users_sent_is_not_logged_when_the_database_fails(
+    locked: tuple[Site, sqlite3.Connection], caplog: pytest.LogCaptureFixture
+) -> None:
+    site, other = locked
+    other.execute("CREATE TRIGGER full BEFORE INSERT ON addons BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    members = {"addonName": "vpc-cni", "configurationValues": '{"env":{"CLUSTER_ENDPOINT":"only-for-us"}}'}
+    with pytest.raises(ClientError, match="Internal error in request"):
+        site.client().create_addon(clusterName="my-cluster", **members)
+    assert "disk full" in caplog.text, "the log tells what was wrong"
+    assert "only-for-us" not in caplog.text
