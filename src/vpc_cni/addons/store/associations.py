@@ -42,6 +42,12 @@ def drop_associations(connection: sa.Connection, cluster: str, addon: str, keep:
     connection.execute(sa.delete(ASSOCIATIONS).where(*where))
 
 
+def release_associations(connection: sa.Connection, cluster: str, addon: str) -> None:
+    """Make the associations that an add-on owns nobody's: from then on they are changed one by one."""
+    where = (ASSOCIATIONS.c.cluster == cluster, ASSOCIATIONS.c.addon == addon)
+    connection.execute(sa.update(ASSOCIATIONS).where(*where).values(addon="", owner=""))
+
+
 class Associations:
     """Reads and writes associations. Every method is one transaction."""
 

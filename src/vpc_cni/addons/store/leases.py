@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from vpc_cni.addons import states
 from vpc_cni.addons.model import Issue, Operation, OperationKind
-from vpc_cni.addons.store.associations import drop_associations
+from vpc_cni.addons.store.associations import drop_associations, release_associations
 from vpc_cni.addons.store.database import Database
 from vpc_cni.addons.store.refusals import LeaseLostError
 from vpc_cni.addons.store.rows import issue_list, read_operation
@@ -181,7 +181,11 @@ def _take(operation_id: str, holder: str, now: float, until: float) -> Any:
 
 def _forget_addon(connection: sa.Connection, operation: Operation) -> None:
     assert operation.kind is OperationKind.DELETE  # noqa: S101 # else a bug would forget what is installed
-    drop_associations(connection, operation.cluster, operation.addon)
+    if operation.preserve:
+        # The pods stay, and with them what gives them their role.
+        release_associations(connection, operation.cluster, operation.addon)
+    else:
+        drop_associations(connection, operation.cluster, operation.addon)
     of_addon = (UPDATES.c.cluster == operation.cluster, UPDATES.c.addon == operation.addon)
     connection.execute(sa.delete(UPDATES).where(*of_addon))
     where = (ADDONS.c.cluster == operation.cluster, ADDONS.c.name == operation.addon)

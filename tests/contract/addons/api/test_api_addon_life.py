@@ -163,6 +163,18 @@ def test_associations_of_an_addon_are_replaced_kept_and_removed(site: Site, eks:
     assert eks.list_pod_identity_associations(clusterName=cluster)["associations"] == []
 
 
+@pytest.mark.parametrize("preserve", [True, False])
+def test_associations_stay_with_the_pods_that_stay(site: Site, eks: Any, cluster: str, preserve: bool) -> None:
+    identity = {"serviceAccount": "aws-node", "roleArn": ROLE}
+    [arn] = installed(site, eks, cluster, podIdentityAssociations=[identity])["podIdentityAssociations"]
+    eks.delete_addon(clusterName=cluster, **NAME, preserve=preserve)
+    site.end_work()
+    left = eks.list_pod_identity_associations(clusterName=cluster)["associations"]
+    assert [(each["associationArn"], each.get("ownerArn")) for each in left] == ([(arn, None)] if preserve else [])
+    for each in left:
+        eks.delete_pod_identity_association(clusterName=cluster, associationId=each["associationId"])
+
+
 def test_preserve_is_taken_at_create_too(site: Site, eks: Any, cluster: str) -> None:
     """The real service refused it until the middle of 2023."""
     eks.create_addon(clusterName=cluster, **NAME, resolveConflicts="PRESERVE")

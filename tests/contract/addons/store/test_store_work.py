@@ -182,21 +182,23 @@ def test_no_second_update_while_one_is_under_way(created: Store, update: Make, o
         created.updates.get("prod", "update-2", "vpc-cni")
 
 
-def test_a_deletion_takes_all_with_it(created: Store, update: Make, operation: Make) -> None:
+@pytest.mark.parametrize("preserve", [False, True])
+def test_a_deletion_takes_all_with_it(created: Store, update: Make, operation: Make, preserve: bool) -> None:
+    """But for the roles of pods that stay: their associations are nobody's from then on."""
     owner = "arn:aws:eks:eu-west-1:111122223333:addon/prod/vpc-cni/addon-uid"
     owned = Association("a-1", "prod", "kube-system", "aws-node", "arn:role", 1.0, 1.0, owner)
     start_update(created, update, operation, associations=[owned])
     created.leases.finish(claim(created), End.DONE)
-    shown = created.requests.accept_delete(operation(OperationKind.DELETE, created_at=4000.0, preserve=True))
+    shown = created.requests.accept_delete(operation(OperationKind.DELETE, created_at=4000.0, preserve=preserve))
     assert (shown.status, shown.modified_at) == (AddonStatus.DELETING, 4000.0)
     lease = claim(created)
-    assert lease.operation.preserve
+    assert lease.operation.preserve is preserve
     created.leases.finish(lease, End.DONE)
     with pytest.raises(NoAddonError):
         created.addons.get("prod", "vpc-cni")
     with pytest.raises(NoUpdateError):
         created.updates.get("prod", "update-1", "vpc-cni")
-    assert created.associations.find("prod").items == ()
+    assert created.associations.find("prod").items == ((replace(owned, owner=""),) if preserve else ())
 
 
 def test_a_repeated_deletion_is_answered_and_a_different_one_refused(created: Store, operation: Make) -> None:
