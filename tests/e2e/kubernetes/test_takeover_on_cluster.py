@@ -71,7 +71,7 @@ class Operator:
             "AWS_ENDPOINT_URL_EKS": eks,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
-        there, self.watching, back, self.back_without_backup = re.findall(
+        there, self.watching, back, self.back_without_backup, _by_hand = re.findall(
             r"^```\n((?:vpc-cni self|kubectl).*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL
         )
         self.there = re.split(r"(?<!\\)\n", there.strip())
