@@ -20,12 +20,14 @@ from typing import Any
 from vpc_cni.cluster.conflicts import collides
 from vpc_cni.cluster.fields import ABSENT, api_spelling, find_field, is_within, with_field, without_field
 from vpc_cni.cluster.laying import Clash, find_clashes, lay, without_doubles
-from vpc_cni.cluster.owners import NOBODY, Owned, find_owned
+from vpc_cni.cluster.owners import NOBODY, Owned, find_owned, find_updates
 from vpc_cni.cluster.spelling import spell_as_live
 from vpc_cni.manifests import Change, ChangeKind, Manifest, ObjectName, find_changes, name_of, strip_server_fields
 
 _HEADER = "Conflicts found when trying to apply. Will not continue due to resolve conflicts mode. Conflicts:"
 _TEMPLATE = ".spec.template.spec"
+
+Patch = tuple[Mapping[str, Any], ...]
 
 
 class Mode(enum.StrEnum):
@@ -166,7 +168,8 @@ def plan_object(live: Manifest | None, wanted: Manifest, merged: Manifest | None
     wanted = spell_as_live(wanted, live)
     single: Manifest = without_doubles(live)
     clashes = tuple(find_clashes(single, wanted))
-    after = lay(single, wanted, manager) if merged is None or clashes else merged
+    rewrites = tuple(find_rewrites(live, wanted, manager))
+    after = lay(single, wanted, manager) if merged is None or rewrites else merged
     before = strip_server_fields(single)
     owned = find_owned(live)
     contenders = _contenders(owned, manager)
@@ -184,7 +187,7 @@ def plan_object(live: Manifest | None, wanted: Manifest, merged: Manifest | None
         _preserving(wanted, single, fields, contests, _mine(owned, manager)),
         tuple(sorted((*fields, *_foreign_fields(before, wanted, owned, fields, manager)), key=lambda one: one.path)),
         tuple(sorted(contests)),
-        tuple(find_rewrites(live, wanted)),
+        rewrites,
     )
 
 
@@ -306,8 +309,14 @@ def _with_what_was_applied(wanted: Manifest, live: Manifest, path: str, mine: It
     return wanted
 
 
-def find_rewrites(live: Manifest, wanted: Manifest) -> Iterator[str]:
-    """Yield why an API server would refuse every apply of a manifest, forced or not, as long as the object is live."""
+def find_rewrites(live: Manifest, wanted: Manifest, manager: str) -> Iterator[str]:
+    """Yield why an apply, forced or not, would be refused or be none of ours alone, as long as the object is live."""
+    yield from _find_refusals(live, wanted)
+    if find_updates(live, manager):
+        yield f"{manager} has written it otherwise than by an apply"
+
+
+def _find_refusals(live: Manifest, wanted: Manifest) -> Iterator[str]:
     for container in _containers(live):
         names = [each.get("name") for each in container.get("env") or ()]
         for name in sorted({each for each in names if names.count(each) > 1}):
@@ -323,17 +332,28 @@ def _containers(manifest: Manifest) -> Iterator[Mapping[str, Any]]:
         yield from spec.get("containers") or ()
 
 
-def plan_rewrite(live: Manifest, wanted: Manifest, manager: str) -> tuple[Mapping[str, Any], ...]:
+def plan_rewrite(live: Manifest, wanted: Manifest, manager: str) -> Patch:
     """Return a JSON patch (RFC 6902) that makes a pod template what an apply of ``wanted`` is to make of it.
 
     All in one write, so that pods roll once; the apply after it changes no value and makes us the owner. It fails when
     the object has changed since it was read. Empty when the object needs none.
     """
-    if not any(find_rewrites(live, wanted)):
+    if not any(_find_refusals(live, wanted)):
         return ()
     laid = lay(without_doubles(live), wanted, manager)
+    return (_guard(live), {"op": "replace", "path": "/spec/template/spec", "value": find_field(laid, _TEMPLATE)})
+
+
+def plan_release(live: Manifest, manager: str) -> Patch:
+    """Return a JSON patch that takes from a manager what it owns otherwise than by its applies, as after a rewrite.
+
+    What it owns twice stays when an apply drops it, since the API server takes the other owner for someone else.
+    """
+    indices = find_updates(live, manager)
+    removals = ({"op": "remove", "path": f"/metadata/managedFields/{index}"} for index in reversed(indices))
+    return (_guard(live), *removals) if indices else ()
+
+
+def _guard(live: Manifest) -> Mapping[str, Any]:
     version = live.get("metadata", {}).get("resourceVersion", "")
-    return (
-        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-        {"op": "replace", "path": "/spec/template/spec", "value": find_field(laid, _TEMPLATE)},
-    )
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": version}

@@ -189,6 +189,11 @@ class Cluster:
         with _translated(f"create {reference}"):
             return dict(self._client.create(_class(reference.resource)(manifest)))
 
+    def ask(self, resource: Resource, question: Manifest) -> Manifest:
+        """Return the answer to a question that is posted, such as a SubjectAccessReview; nothing is stored."""
+        with _translated(f"ask by {resource.kind}"):
+            return dict(self._client.create(_class(resource)(question)))
+
     def delete(self, reference: Reference) -> None:
         """Delete an object; one that is gone already is fine."""
         with suppress(KubernetesNotFoundError), _translated(f"delete {reference}"):

@@ -4,6 +4,7 @@ A path is the text of :func:`~vpc_cni.manifests.find_changes`, such as ``.spec.c
 name with a dot or slash of its own is quoted.
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ class Item:
 Step = str | Item
 
 
+@functools.lru_cache(4096)
 def parse_path(path: str) -> tuple[Step, ...]:
     """Return the steps from the object down to a field."""
     return tuple(_steps(path))

@@ -87,7 +87,7 @@ def lay(live: Manifest, wanted: Manifest, manager: str) -> Manifest:
 
 def _dropped(owned: tuple[Owned, ...], wanted: Manifest, manager: str) -> Iterator[str]:
     mine = [each for each in owned if (each.manager, each.operation) == (manager, "Apply")]
-    others = {each.path for each in owned if (each.manager, each.operation) != (manager, "Apply")}
+    others = {each.path for each in owned if each.manager != manager}
     return (each.path for each in mine if each.path not in others and find_field(wanted, each.path) is ABSENT)
 
 

@@ -44,6 +44,16 @@ def is_applied_by(live: Manifest, manager: str) -> bool:
     return not entries or any((each.get("manager"), each.get("operation")) == (manager, _APPLY) for each in entries)
 
 
+def find_updates(live: Manifest, manager: str) -> tuple[int, ...]:
+    """Return where in ``managedFields`` a manager stands for writes that were no applies, ascending."""
+    entries = live.get("metadata", {}).get("managedFields") or ()
+    return tuple(
+        index
+        for index, each in enumerate(entries)
+        if each.get("manager") == manager and each.get("operation") != _APPLY and not each.get("subresource")
+    )
+
+
 def owned_paths(fields: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, bool]]:
     """Yield the leaves of a ``fieldsV1`` tree as paths, and the items it owns as such."""
     for name, below in fields.items():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vpc_cni.cluster.applying import ApplyPlan, Mode, ObjectPlan, find_rewrites, plan_object
-from vpc_cni.cluster.inventory import ADDON_OBJECTS, ENI_CONFIGS, Reference, Resource, reference_of
+from vpc_cni.cluster.inventory import ADDON_OBJECTS, DEFINITIONS, ENI_CONFIGS, Reference, Resource, reference_of
 from vpc_cni.cluster.owners import is_applied_by
 from vpc_cni.errors import KubernetesError, KubernetesNotFoundError
 from vpc_cni.manifests import Manifest, name_of
@@ -55,7 +55,7 @@ def try_object(api: Api, wanted: Manifest) -> Trial:
     live = api.get(reference_of(wanted))
     if live is not None and is_going(live):
         raise KubernetesError(f"{reference_of(live)} is being deleted", retryable=True)
-    if live is not None and any(find_rewrites(live, wanted)):
+    if live is not None and any(find_rewrites(live, wanted, api.field_manager)):
         return Trial(live, plan_object(live, wanted, None, api.field_manager))
     merged, refusal = _dry_run(api, wanted, live)
     return Trial(live, plan_object(live, wanted, merged, api.field_manager), refusal)
@@ -63,10 +63,10 @@ def try_object(api: Api, wanted: Manifest) -> Trial:
 
 def try_mode(api: Api, trial: Trial, mode: Mode) -> Trial:
     """Return the same with the refusal of what would be applied in a mode, where that is another manifest."""
-    manifest = trial.plan.manifest(mode)
-    if trial.live is None or manifest == trial.plan.wanted or any(find_rewrites(trial.live, manifest)):
+    manifest, live = trial.plan.manifest(mode), trial.live
+    if live is None or manifest == trial.plan.wanted or any(find_rewrites(live, manifest, api.field_manager)):
         return trial
-    return Trial(trial.live, trial.plan, _dry_run(api, manifest, trial.live)[1])
+    return Trial(live, trial.plan, _dry_run(api, manifest, live)[1])
 
 
 def plan_apply(api: Api, trials: Iterable[Trial], *, removing: bool) -> ApplyPlan:
@@ -78,20 +78,19 @@ def plan_apply(api: Api, trials: Iterable[Trial], *, removing: bool) -> ApplyPla
     objects = tuple(each.plan for each in trials)
     if not removing:
         return ApplyPlan(objects)
-    kept = {reference_of(each.wanted) for each in objects}
-    mine = (each for each in list_applied(api) if reference_of(each) not in kept)
-    return ApplyPlan(objects, tuple(name_of(each) for each in mine))
+    kept = frozenset(reference_of(each.wanted) for each in objects)
+    return ApplyPlan(objects, tuple(name_of(each) for each in list_applied(api, kept)))
 
 
-def list_applied(api: Api) -> tuple[Manifest, ...]:
-    """Return the live objects of the add-on that our manager has applied, in the order to delete them."""
-    found = (api.get(each) for each in reversed(ADDON_OBJECTS))
-    live = [each for each in found if each is not None]
+def list_applied(api: Api, kept: frozenset[Reference] = frozenset()) -> tuple[Manifest, ...]:
+    """Return the add-on's live objects that our manager has applied, but those kept, in the order to delete them."""
+    asked = [each for each in reversed(ADDON_OBJECTS) if each not in kept]
     # Definitions are the first to apply, so the last to delete: custom resources go before them.
-    definitions = [each for each in live if each["kind"] == "CustomResourceDefinition"]
-    others = [each for each in live if each["kind"] != "CustomResourceDefinition"]
+    others = [api.get(each) for each in asked if each.resource != DEFINITIONS]
+    custom = [each for each in api.list(ENI_CONFIGS) if reference_of(each) not in kept]
+    definitions = [api.get(each) for each in asked if each.resource == DEFINITIONS]
     return tuple(
-        each for each in (*others, *api.list(ENI_CONFIGS), *definitions) if is_applied_by(each, api.field_manager)
+        each for each in (*others, *custom, *definitions) if each is not None and is_applied_by(each, api.field_manager)
     )
 
 

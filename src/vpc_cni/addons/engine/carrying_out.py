@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from vpc_cni.addons.engine.issues import conflict_issue, refusal_issue
 from vpc_cni.addons.model import Issue
-from vpc_cni.cluster.applying import ApplyPlan, Mode, plan_rewrite
+from vpc_cni.cluster.applying import ApplyPlan, Mode, Patch, plan_release, plan_rewrite
 from vpc_cni.cluster.inventory import DEFINITIONS, ENI_CONFIGS, Reference, reference_of
 from vpc_cni.cluster.trial import Api, Trial, is_going, list_applied, try_object
 from vpc_cni.errors import KubernetesConflictError, KubernetesError
@@ -45,11 +45,14 @@ def apply_trial(api: Api, trial: Trial, mode: Mode, *, creating: bool) -> Issue 
 def _write(api: Api, trial: Trial, mode: Mode) -> None:
     manifest, live = trial.plan.manifest(mode), trial.live
     if live is not None:
-        rewrite = plan_rewrite(live, manifest, api.field_manager)
-        if rewrite:
-            live = api.patch_json(reference_of(live), rewrite)
+        live = _patched(api, live, plan_rewrite(live, manifest, api.field_manager))
+        live = _patched(api, live, plan_release(live, api.field_manager))
         manifest = _guarded(manifest, live)
     api.apply(manifest, force=True)
+
+
+def _patched(api: Api, live: Manifest, patch: Patch) -> Manifest:
+    return api.patch_json(reference_of(live), patch) if patch else live
 
 
 def _guarded(manifest: Manifest, live: Manifest) -> Manifest:
@@ -85,30 +88,31 @@ def delete_applied(
     Raises:
         KubernetesError: worth another try; one is an object that someone's finalizer keeps for longer than a moment.
     """
+    left: tuple[Reference, ...] = ()
     try:
-        for each in list_applied(api):
-            if _goes(api, reference_of(each), keep) and not is_going(each):
-                api.delete(reference_of(each))
-        _wait_until_gone(api, sleep, keep)
+        for _ in range(_looks(_GONE_SECONDS)):
+            left = _delete_once(api, keep)
+            if not left:
+                return None
+            sleep(_LOOK_SECONDS)
     except KubernetesError as err:
         if err.retryable:
             raise
         return refusal_issue(err)
-    return None
-
-
-def _goes(api: Api, reference: Reference, keep: frozenset[Reference]) -> bool:
-    return reference not in keep and not (reference == _DEFINITION and api.list(ENI_CONFIGS))
-
-
-def _wait_until_gone(api: Api, sleep: Callable[[float], None], keep: frozenset[Reference]) -> None:
-    left: list[Reference] = []
-    for _ in range(_looks(_GONE_SECONDS)):
-        left = [each for live in list_applied(api) if _goes(api, each := reference_of(live), keep)]
-        if not left:
-            return
-        sleep(_LOOK_SECONDS)
     raise KubernetesError(f"still being deleted: {', '.join(map(str, left))}", retryable=True)
+
+
+def _delete_once(api: Api, keep: frozenset[Reference]) -> tuple[Reference, ...]:
+    """Delete what is left and not going yet; return what was left."""
+    left: list[Reference] = []
+    for each in list_applied(api, keep):
+        reference = reference_of(each)
+        if reference == _DEFINITION and api.list(ENI_CONFIGS):
+            continue
+        left.append(reference)
+        if not is_going(each):
+            api.delete(reference)
+    return tuple(left)
 
 
 def _looks(seconds: float) -> int:

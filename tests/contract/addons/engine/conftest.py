@@ -51,9 +51,10 @@ class Site:
         self.server, self.folder = server, folder
         self.kubectl = server.kubectl
         self.api = self.log_in("a-token-of-tests")
-        self.engine = AddonEngine(packaged_catalogue(), images_of(image_set))
+        self.images = images_of(image_set)
+        self.engine = AddonEngine(packaged_catalogue(), self.images)
 
-    def log_in(self, token: str) -> Cluster:
+    def log_in(self, token: str, manager: str = "eks") -> Cluster:
         file = self.folder / f"kubeconfig-{token}"
         ca = self.server.folder / "certificates" / "apiserver.crt"
         document = {
@@ -71,7 +72,7 @@ class Site:
             "users": [{"name": "tests", "user": {"token": token}}],
         }
         file.write_text(json.dumps(document))
-        return Cluster(Place(file), field_manager="eks")
+        return Cluster(Place(file), field_manager=manager)
 
     def desired(
         self, version: str = NEW, values: Mapping[str, Any] | None = None, role_arn: str | None = None
