@@ -11,7 +11,6 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -28,8 +27,9 @@ class Simulation:
         self._sockets = [_listener() for _ in range(count)]
         self.ports = [each.getsockname()[1] for each in self._sockets]
         self._first_writes = multiprocessing.Array("d", count)
+        self._writes = multiprocessing.Array("i", count)
         context = multiprocessing.get_context("fork")
-        arguments = (self._sockets, certificate, key, self._first_writes)
+        arguments = (self._sockets, certificate, key, self._first_writes, self._writes)
         self._process = context.Process(target=_run, args=arguments, daemon=True)
         self._process.start()
 
@@ -40,6 +40,10 @@ class Simulation:
     def first_write(self, index: int) -> float:
         """Return when a cluster was first written to since that was forgotten, by the machine's monotonic clock."""
         return float(self._first_writes[index])
+
+    def writes(self, index: int) -> int:
+        """Return how often an object of a cluster was written, dry runs left out."""
+        return int(self._writes[index])
 
     def stop(self) -> None:
         self._process.kill()
@@ -80,21 +84,22 @@ def _listener(backlog: int = 128) -> socket.socket:
     return opened
 
 
-def _run(sockets: Sequence[socket.socket], certificate: Path, key: Path, writes: "Synchronized[Any]") -> None:
-    asyncio.run(_serve(sockets, certificate, key, writes))
+def _run(sockets: Sequence[socket.socket], certificate: Path, key: Path, *counters: Any) -> None:
+    asyncio.run(_serve(sockets, certificate, key, *counters))
 
 
-async def _serve(sockets: Sequence[socket.socket], certificate: Path, key: Path, writes: Any) -> None:
+async def _serve(sockets: Sequence[socket.socket], certificate: Path, key: Path, *counters: Any) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, key)
     for index, opened in enumerate(sockets):
-        await asyncio.start_server(_Cluster(index, writes).converse, sock=opened, ssl=tls)
+        await asyncio.start_server(_Cluster(index, *counters).converse, sock=opened, ssl=tls)
     await asyncio.Event().wait()
 
 
 class _Cluster:
-    def __init__(self, index: int, writes: Any) -> None:
+    def __init__(self, index: int, first_writes: Any, writes: Any) -> None:
         self._index = index
+        self._first_writes = first_writes
         self._writes = writes
         self._objects: Objects = {}
         self._version = 1
@@ -141,8 +146,9 @@ class _Cluster:
         made = {**wished, "metadata": {**metadata, "managedFields": [fields]}, "status": _STATUS}
         if not dry:
             self._objects[path] = made
-            if not self._writes[self._index]:
-                self._writes[self._index] = time.monotonic()
+            self._writes[self._index] += 1
+            if not self._first_writes[self._index]:
+                self._first_writes[self._index] = time.monotonic()
         return made
 
 
