@@ -21,7 +21,16 @@ from vpc_cni.cli._addon_options import (
     YesOption,
 )
 from vpc_cni.cli._addon_session import Access, open_session
-from vpc_cni.cli._addon_site import Report, create, look_before, require_settled, save, update_stepwise, wait_for
+from vpc_cni.cli._addon_site import (
+    Report,
+    create,
+    look_before,
+    refuse_early,
+    require_settled,
+    save,
+    update_stepwise,
+    wait_for,
+)
 from vpc_cni.cli._addon_view import request_document
 from vpc_cni.cli._addon_wish import WishOptions, read_wish
 from vpc_cni.cli._self_managed_options import ContextOption, JsonOption, KubeconfigOption, pairs
@@ -64,6 +73,7 @@ def create_addon(
         options = WishOptions(version, role_arn, values=values, mode=resolve_conflicts)
         wish = read_wish(options, None, site.offered(), site.cluster, packaged_catalogue())
         change = replace(wish.change, tags=pairs(tag, "--tag"))
+        refuse_early(site, change, packaged_catalogue())
         report = Report({"record": save(site), "request": request_document(change)})
         judgement = create(site, change)
     report.end(judgement, f"the creation of {change.version}", timeout, as_json=as_json)
@@ -98,6 +108,7 @@ def update_addon(
         site = look_before(session, Limits(timeout, grace), records)
         current = require_settled(site)
         wish = read_wish(options, current, site.offered(), site.cluster, packaged_catalogue())
+        refuse_early(site, wish.change, packaged_catalogue())
         report = Report({"record": save(site), "request": request_document(wish.change), "steps": []})
         judgement = update_stepwise(site, wish.change, wish.steps, report.document["steps"])
     report.end(judgement, f"the update to {wish.change.version}", timeout, as_json=as_json)

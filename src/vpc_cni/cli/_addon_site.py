@@ -17,9 +17,12 @@ from vpc_cni.cluster import Inventory, judge_rollout
 from vpc_cni.errors import CallerError, KubernetesError, RefusedError, UnknownTypeError
 from vpc_cni.lifecycle.journal import eks_answer, records_folder
 from vpc_cni.lifecycle.outcomes import End, Judgement, error_of
+from vpc_cni.lifecycle.preflight.finding import Level
+from vpc_cni.lifecycle.preflight.versions import check_cluster, check_pod_identity, check_values, check_version
 from vpc_cni.lifecycle.records import UNDER_WAY, EksCluster, ManagedAddon, OfferedVersion
 from vpc_cni.lifecycle.requests import Change
 from vpc_cni.lifecycle.watching import Limits, Seen, wait, watch_creation, watch_update
+from vpc_cni.manifests import Catalogue
 from vpc_cni.self_managed import AddonType, Backup, write_backup
 from vpc_cni.self_managed.flow import read_installation
 
@@ -90,6 +93,25 @@ def require_settled(site: Site) -> ManagedAddon:
             f"the add-on is {addon.status}, and EKS refuses changes meanwhile", hint="wait until that has ended"
         )
     return addon
+
+
+def refuse_early(site: Site, change: Change, catalogue: Catalogue) -> None:
+    """Refuse what EKS would refuse, with all reasons at once.
+
+    Raises:
+        RefusedError: a check failed that needs neither IAM nor the cluster; `preflight` has the others.
+    """
+    offered = {each.version for each in site.offered()}
+    count = len(site.seen.addon.association_arns) if site.seen.addon else 0
+    findings = (
+        check_cluster(site.cluster),
+        check_version(change.version, offered, site.cluster, catalogue),
+        check_values("values", change.configuration_values, change.version, site.cluster, catalogue),
+        check_pod_identity(change.version, count),
+    )
+    reasons = [f"{each.check}: {each.detail}" for each in findings if each.level is Level.FAILED]
+    if reasons:
+        raise RefusedError("\n  ".join(["checks failed:", *reasons]), hint="`vpc-cni addon preflight` has remedies")
 
 
 def save(site: Site) -> str:

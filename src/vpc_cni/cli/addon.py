@@ -5,7 +5,7 @@ Results go to standard output, notes and progress to standard error.
 
 import typer
 
-from vpc_cni.cli import _addon_change, _addon_look, _addon_plan
+from vpc_cni.cli import _addon_change, _addon_look, _addon_plan, _addon_preflight
 
 _HELP = "The managed add-on: its versions, settings and updates, in EKS or a service of your own."
 
@@ -13,6 +13,7 @@ app = typer.Typer(help=_HELP, no_args_is_help=True)
 app.command(name="status")(_addon_look.show_status)
 app.command(name="versions")(_addon_look.show_versions)
 app.command(name="schema")(_addon_look.show_schema)
+app.command(name="preflight")(_addon_preflight.run_preflight)
 app.command(name="plan")(_addon_plan.show_plan)
 app.command(name="create")(_addon_change.create_addon)
 app.command(name="update")(_addon_change.update_addon)

@@ -82,6 +82,7 @@ class EksCluster:
     ip_family: str
     issuer: str
     auto_mode: bool
+    endpoint: str = ""
 
     @property
     def kubernetes(self) -> KubernetesVersion:
@@ -163,6 +164,7 @@ def parse_cluster(answer: Mapping[str, Any]) -> EksCluster:
         ip_family=str((answer.get("kubernetesNetworkConfig") or {}).get("ipFamily") or "ipv4"),
         issuer=str(((answer.get("identity") or {}).get("oidc") or {}).get("issuer") or ""),
         auto_mode=bool((answer.get("computeConfig") or {}).get("enabled")),
+        endpoint=str(answer.get("endpoint") or ""),
     )
 
 

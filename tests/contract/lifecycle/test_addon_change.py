@@ -123,6 +123,15 @@ def test_destruction_must_be_confirmed(operator: Any) -> None:
     assert operator.run("status", "--json").document["type"] == "absent"
 
 
+def test_values_that_do_not_fit_are_refused_before_anything_is_asked(operator: Any, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.json"
+    file.write_text('{"env":{"ENABLE_POD_ENI":"maybe","ENABLE_POD_EN":"true"}}')
+    done = operator.run("create", "--values", str(file))
+    assert done.status == 4
+    assert "$.env.ENABLE_POD_EN: is not defined in the schema" in done.err
+    assert operator.run("history", "--json").document["records"] == []
+
+
 def test_options_that_exclude_each_other(operator: Any) -> None:
     assert operator.run("update", "--no-role", "--role-arn", ROLE).status == 2
     assert operator.run("update").status == 2, "there is no add-on"

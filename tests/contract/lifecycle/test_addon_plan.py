@@ -77,7 +77,7 @@ def test_a_cluster_without_the_addon_needs_the_registry_to_be_named(operator: An
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_plan_foretold_is_what_happened(operator: Any, tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - repeatable
     install(operator)
     for edit in chance.sample(EDITS, 3):
         operator.kubectl("-n", "kube-system", *edit)

@@ -1,0 +1,98 @@
+"""Provider, trust policy and accounts: what the user guide asks for passes, each slip is named."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from vpc_cni.lifecycle.preflight.finding import Level
+from vpc_cni.lifecycle.preflight.roles import Provider, check_account, check_provider, check_trust, provider_arn
+from vpc_cni.lifecycle.records import parse_cluster
+
+PATH = "oidc.eks.us-west-2.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+CLUSTER = parse_cluster(
+    {
+        "name": "my-cluster",
+        "arn": "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+        "version": "1.29",
+        "identity": {"oidc": {"issuer": f"https://{PATH}"}},
+    }
+)
+ARN = f"arn:aws:iam::111122223333:oidc-provider/{PATH}"
+SUBJECT = "system:serviceaccount:kube-system:aws-node"
+TRUST: dict[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Federated": ARN},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringEquals": {f"{PATH}:aud": "sts.amazonaws.com", f"{PATH}:sub": SUBJECT}},
+        }
+    ],
+}
+
+
+def changed(**members: Any) -> dict[str, Any]:
+    document = copy.deepcopy(TRUST)
+    document["Statement"][0] |= members
+    return document
+
+
+def test_the_trust_policy_of_the_user_guide_is_fine() -> None:
+    assert check_trust(TRUST, CLUSTER).level is Level.OK
+    as_lists = changed(Action=["sts:AssumeRoleWithWebIdentity"], Principal={"Federated": [ARN]})
+    assert check_trust(as_lists, CLUSTER).level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"Principal": {"Federated": ARN.replace("0123", "9999")}}, "its provider is"),
+        ({"Action": "sts:AssumeRole"}, "does not allow sts:AssumeRoleWithWebIdentity"),
+        ({"Condition": {"StringEquals": {f"{PATH}:sub": "system:serviceaccount:default:aws-node"}}}, "its subject is"),
+        ({"Condition": {"StringEquals": {f"{PATH}:aud": "sts.amazonaws.com.cn"}}}, "its audience is"),
+        ({"Condition": {"StringEquals": {f"https://{PATH}:sub": SUBJECT}}}, "not of this issuer"),
+        ({"Effect": "Deny"}, "trusts no OpenID Connect provider"),
+        ({"Principal": {"Service": "ec2.amazonaws.com"}}, "trusts no OpenID Connect provider"),
+    ],
+)
+def test_each_slip_is_named(members: dict[str, Any], said: str) -> None:
+    found = check_trust(changed(**members), CLUSTER)
+    assert found.level is Level.FAILED
+    assert said in found.detail
+    assert found.remedy
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringEquals": {f"{PATH}:aud": "sts.amazonaws.com"}},
+        {"StringLike": {f"{PATH}:sub": "system:serviceaccount:kube-system:*"}},
+    ],
+)
+def test_a_role_that_others_may_take_too_is_a_warning(condition: dict[str, Any]) -> None:
+    assert check_trust(changed(Condition=condition), CLUSTER).level is Level.WARNING
+
+
+def test_a_role_for_pod_identity_is_bound_otherwise() -> None:
+    document = changed(
+        Principal={"Service": "pods.eks.amazonaws.com"}, Action=["sts:AssumeRole", "sts:TagSession"], Condition={}
+    )
+    assert check_trust(document, CLUSTER).level is Level.WARNING
+
+
+def test_provider() -> None:
+    assert provider_arn(CLUSTER) == ARN
+    assert check_provider(CLUSTER, Provider(ARN, ("sts.amazonaws.com",))).level is Level.OK
+    assert check_provider(CLUSTER, Provider(ARN, ("other",))).level is Level.FAILED
+    missing = check_provider(CLUSTER, None)
+    assert missing.level is Level.FAILED
+    assert "associate-iam-oidc-provider --cluster my-cluster" in missing.remedy
+
+
+def test_accounts() -> None:
+    role = "arn:aws:iam::111122223333:role/a/path/cni"
+    assert check_account(CLUSTER, "111122223333", role).level is Level.OK
+    assert "caller 444455556666" in check_account(CLUSTER, "444455556666", role).detail
+    assert check_account(CLUSTER, "111122223333", role.replace("1111", "9999")).level is Level.FAILED
