@@ -1,5 +1,6 @@
 """Pods made on a real API server come out with the role of their service account."""
 
+import base64
 import http.client
 import json
 import os
@@ -9,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,14 @@ from typing import Any
 import pytest
 
 from tests.contract.manifests.conftest import ApiServer, api_server, free_port  # noqa: F401 - a fixture
+from vpc_cni.ec2 import Timing, connect_ec2, connect_metadata
+from vpc_cni.errors import CloudError
+from vpc_cni.lab.cloud import Cloud, CloudSettings, Trust
+from vpc_cni.lab.cloud.running import RunningCloud
 
 ROLE = "arn:aws:iam::111122223333:role/AmazonEKSVPCCNIRole"
+# As the API server of the tests is started.
+ISSUER = "https://tests.invalid"
 TOKEN_FILE = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
 
 
@@ -94,11 +102,22 @@ def make_pod(server: ApiServer, folder: Path, name: str, account: str, namespace
     return made
 
 
+def issue_token(server: ApiServer, folder: Path, account: str, namespace: str, audience: str) -> str:
+    """Return a token as kubelet asks for one that it puts into a projected volume."""
+    file = folder / "request.json"
+    spec = {"audiences": [audience], "expirationSeconds": 86400}
+    file.write_text(json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}))
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+    answer = json.loads(server.kubectl("create", f"--raw={path}", "-f", str(file)).stdout)
+    return str(answer["status"]["token"])
+
+
 def wait_until_asked(server: ApiServer, folder: Path) -> None:
     """The API server reads of new webhooks with a delay of its own."""
-    make_account(server, "probe", role_arn=ROLE)
+    name = f"probe-{uuid.uuid4().hex[:8]}"
+    make_account(server, name, role_arn=ROLE)
     for attempt in range(100):
-        if "volumes" in make_pod(server, folder, f"probe-{attempt}", "probe")["spec"]:
+        if "volumes" in make_pod(server, folder, f"{name}-{attempt}", name)["spec"]:
             return
         time.sleep(0.1)
     pytest.fail("the API server does not ask the webhook")
@@ -138,13 +157,56 @@ def test_the_api_server_issues_tokens_for_that_audience(
     folder: Path,
 ) -> None:
     make_account(api_server, "tokens")
-    file = folder / "request.json"
-    spec = {"audiences": ["sts.amazonaws.com"], "expirationSeconds": 86400}
-    file.write_text(json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}))
-    path = "/api/v1/namespaces/default/serviceaccounts/tokens/token"
-    answer = json.loads(api_server.kubectl("create", f"--raw={path}", "-f", str(file)).stdout)
-    assert answer["spec"]["audiences"] == ["sts.amazonaws.com"]
-    assert answer["status"]["token"].count(".") == 2
+    claims = issue_token(api_server, folder, "tokens", "default", "sts.amazonaws.com").split(".")[1]
+    decoded = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    assert decoded["aud"] == ["sts.amazonaws.com"]
+    assert (decoded["iss"], decoded["sub"]) == (ISSUER, "system:serviceaccount:default:tokens")
+
+
+@pytest.fixture
+def account() -> Iterator[RunningCloud]:
+    with RunningCloud(Cloud(CloudSettings(), seed=7)) as started:
+        yield started
+
+
+@pytest.mark.usefixtures("webhook")
+@pytest.mark.parametrize(("subject", "is_trusted"), [("system:serviceaccount:chain:*", True), ("somebody:else", False)])
+def test_the_role_decides_which_credentials_the_agent_gets(
+    api_server: ApiServer,  # noqa: F811 - the fixture imported above
+    folder: Path,
+    account: RunningCloud,
+    subject: str,
+    is_trusted: bool,
+) -> None:
+    """The pod's own environment, a token of this API server, and an account that knows the API server's keys."""
+    keys = json.loads(api_server.kubectl("get", "--raw=/openid/v1/jwks").stdout)
+    trust = Trust(ISSUER, ("sts.amazonaws.com",), (subject,))
+    account.do(lambda cloud: cloud.providers.add(ISSUER, keys))
+    role = account.do(lambda cloud: cloud.identities.create_role("cni", trust))
+    name = f"agent-{str(is_trusted).lower()}"
+    api_server.kubectl("create", "namespace", "chain", check=False)
+    make_account(api_server, name, "chain", role_arn=role.arn)
+    wait_until_asked(api_server, folder)
+    pod = make_pod(api_server, folder, name, name, "chain")
+    request = pod["spec"]["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"]
+    token = folder / "token"
+    token.write_text(issue_token(api_server, folder, name, "chain", request["audience"]))
+    environ = env(pod["spec"]["containers"][0]) | {
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
+        "AWS_EC2_ENDPOINT": account.api_url,
+        "AWS_ENDPOINT_URL_STS": account.api_url,
+    }
+    metadata = connect_metadata(environ, timing=Timing())
+    access = connect_ec2(
+        environ, region=environ["AWS_REGION"], metadata=metadata, http_timeout_seconds=5.0, timing=Timing()
+    )
+    ec2 = access.client
+    if is_trusted:
+        ec2.describe_subnets()
+        assert account.do(lambda cloud: cloud.calls.recent[-1].role_name) == "cni"
+    else:
+        with pytest.raises(CloudError, match="sts:AssumeRoleWithWebIdentity"):
+            ec2.describe_subnets()
 
 
 def test_a_silent_client_and_nonsense_hold_up_nobody(webhook: int, folder: Path) -> None:
