@@ -16,8 +16,18 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Objects = dict[str, dict[str, Any]]
-_LISTS = ("customresourcedefinitions", "serviceaccounts", "configmaps", "clusterroles", "clusterrolebindings")
-_LISTS += ("daemonsets", "eniconfigs", "pods")
+_LISTS = frozenset(
+    [
+        "customresourcedefinitions",
+        "serviceaccounts",
+        "configmaps",
+        "clusterroles",
+        "clusterrolebindings",
+        "daemonsets",
+        "eniconfigs",
+        "pods",
+    ]
+)
 
 
 class Simulation:
@@ -142,7 +152,12 @@ class _Cluster:
             return live
         self._version += 1
         metadata = {**wished.get("metadata", {}), "resourceVersion": str(self._version), "uid": "u", "generation": 1}
-        fields = {"manager": "eks", "operation": "Apply", "apiVersion": wished.get("apiVersion"), "fieldsV1": {}}
+        fields: dict[str, Any] = {
+            "manager": "eks",
+            "operation": "Apply",
+            "apiVersion": wished.get("apiVersion"),
+            "fieldsV1": {},
+        }
         made = {**wished, "metadata": {**metadata, "managedFields": [fields]}, "status": _STATUS}
         if not dry:
             self._objects[path] = made

@@ -3,6 +3,8 @@
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
 from vpc_cni.addons.clusters.vault import Vault
 from vpc_cni.addons.store import NoClusterError, Store
@@ -26,6 +28,14 @@ class SteppingCluster(Cluster):
         if not dry_run:
             self.reach(Step.OBJECT_WRITTEN)
         return applied
+
+    def patch_json(
+        self, reference: Reference, operations: tuple[Mapping[str, Any], ...], *, dry_run: bool = False
+    ) -> Manifest:
+        patched = super().patch_json(reference, operations, dry_run=dry_run)
+        if not dry_run:
+            self.reach(Step.OBJECT_WRITTEN)
+        return patched
 
     def delete(self, reference: Reference) -> None:
         super().delete(reference)
