@@ -81,7 +81,9 @@ class Leases:
             LeaseLostError: it is someone else's by now; so do all methods below.
         """
         with self._database.writing() as connection:
-            self._write(connection, lease, {"lease_until": self._database.now(connection) + seconds})
+            # Given back meanwhile, it must not be held again: that would only delay its next try.
+            held = OPERATIONS.c.lease_until > 0
+            self._write(connection, lease, {"lease_until": self._database.now(connection) + seconds}, held)
 
     def release(self, lease: Lease, seconds: float, *, failed: bool = False) -> None:
         """Give the work back; it is due again in some seconds."""
@@ -153,8 +155,10 @@ class Leases:
         )
         return connection.execute(query).all()
 
-    def _write(self, connection: sa.Connection, lease: Lease, changes: Mapping[str, Any]) -> sa.RowMapping:
-        where = (OPERATIONS.c.id == lease.operation.id, OPERATIONS.c.lease_number == lease.number)
+    def _write(
+        self, connection: sa.Connection, lease: Lease, changes: Mapping[str, Any], *further: sa.ColumnElement[bool]
+    ) -> sa.RowMapping:
+        where = (OPERATIONS.c.id == lease.operation.id, OPERATIONS.c.lease_number == lease.number, *further)
         query = sa.update(OPERATIONS).where(*where).values(**changes).returning(*OPERATIONS.c)
         row = connection.execute(query).mappings().first()
         if row is None:

@@ -87,6 +87,14 @@ def test_renewing_keeps_the_work(created: Store) -> None:
     assert nothing_to_claim(created)
 
 
+def test_work_that_was_given_back_is_not_held_again_by_a_late_renewal(created: Store) -> None:
+    lease = claim(created)
+    created.leases.release(lease, OVER)
+    with pytest.raises(LeaseLostError):
+        created.leases.renew(lease, 60.0)
+    assert claim(created).number == 2
+
+
 def test_released_work_comes_back_in_time_and_counts_failures(created: Store) -> None:
     created.leases.release(claim(created), 60.0, failed=True)
     assert nothing_to_claim(created)
