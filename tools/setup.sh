@@ -16,7 +16,7 @@ NEWEST_PYTHON=14 # the newest that the lock has wheels for: see PYTHONS in tools
 
 DEMO_PACKAGES="nftables libnftables1 iproute2 iputils-ping containernetworking-plugins libcap2-bin"
 # gcc is for the sanitizers only: the plugin itself is compiled by what the wheels bring.
-TEST_PACKAGES="conntrack iptables containerd runc busybox-static openssl curl gcc libc6-dev"
+TEST_PACKAGES="conntrack iptables containerd runc busybox-static openssl curl gcc libc6-dev postgresql"
 
 say() { printf 'setup: %s\n' "$*"; }
 
