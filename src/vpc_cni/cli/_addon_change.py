@@ -22,6 +22,7 @@ from vpc_cni.cli._addon_options import (
 )
 from vpc_cni.cli._addon_session import Access, open_session
 from vpc_cni.cli._addon_site import (
+    WAIT_SECONDS,
     Report,
     create,
     look_before,
@@ -38,8 +39,6 @@ from vpc_cni.cluster.applying import Mode
 from vpc_cni.errors import RefusedError
 from vpc_cni.lifecycle.watching import Limits, watch_deletion
 from vpc_cni.manifests import packaged_catalogue
-
-_WAIT_SECONDS = 1500.0
 
 
 def create_addon(
@@ -58,7 +57,7 @@ def create_addon(
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
     records: RecordsOption = "",
-    timeout: WaitOption = _WAIT_SECONDS,
+    timeout: WaitOption = WAIT_SECONDS,
     grace: GraceOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -95,7 +94,7 @@ def update_addon(
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
     records: RecordsOption = "",
-    timeout: WaitOption = _WAIT_SECONDS,
+    timeout: WaitOption = WAIT_SECONDS,
     grace: GraceOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -128,7 +127,7 @@ def delete_addon(
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
     records: RecordsOption = "",
-    timeout: WaitOption = _WAIT_SECONDS,
+    timeout: WaitOption = WAIT_SECONDS,
     as_json: JsonOption = False,
 ) -> None:
     """Let EKS forget the add-on. Its objects stay in the cluster and go on working, unless --destroy-objects is given.

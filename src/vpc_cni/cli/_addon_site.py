@@ -26,6 +26,9 @@ from vpc_cni.manifests import Catalogue
 from vpc_cni.self_managed import AddonType, Backup, write_backup
 from vpc_cni.self_managed.flow import read_installation
 
+# EKS itself gives an update up after about twenty minutes.
+WAIT_SECONDS = 1500.0
+
 
 @dataclass(frozen=True, slots=True)
 class Site:

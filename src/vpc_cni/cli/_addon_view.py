@@ -13,11 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from vpc_cni.cli._addon_session import Look
+from vpc_cni.cli._change_view import shown
 from vpc_cni.cluster import judge_rollout
 from vpc_cni.lifecycle.nodes import NodeCounts
 from vpc_cni.lifecycle.outcomes import Judgement, parse_conflicts
 from vpc_cni.lifecycle.records import EksCluster, Update
 from vpc_cni.lifecycle.requests import Change
+from vpc_cni.lifecycle.translation import Translation
 from vpc_cni.lifecycle.versions import VersionRow
 from vpc_cni.self_managed import find_installed
 
@@ -219,6 +221,26 @@ def change_people(document: Mapping[str, Any], what: str) -> Iterable[Renderable
         yield Text(f"{each['version']}: {each['outcome']}", style=_GOOD if each["outcome"] == "done" else _BAD)
     if document["outcome"] == "done":
         yield Text(f"{what} is done", style=_GOOD)
+
+
+def translation_document(translation: Translation) -> dict[str, Any]:
+    """Return settings as configuration values, and those that have no such form."""
+    return {
+        "configuration_values": dict(translation.values),
+        "not_expressible": [asdict(each) for each in translation.left_over],
+    }
+
+
+def translation_people(translation: Translation) -> Iterable[RenderableType]:
+    yield Text(f"configuration values: {translation.text or 'none'}")
+    if not translation.left_over:
+        return
+    table = Table(title="cannot be expressed", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in ("setting", "value", "why"):
+        table.add_column(name, overflow="fold")
+    for each in translation.left_over:
+        table.add_row(Text(each.setting), Text(shown(each.value)), Text(each.reason))
+    yield table
 
 
 def status_text(status: str) -> Text:

@@ -5,7 +5,7 @@ Results go to standard output, notes and progress to standard error.
 
 import typer
 
-from vpc_cni.cli import _addon_change, _addon_look, _addon_plan, _addon_preflight
+from vpc_cni.cli import _addon_change, _addon_look, _addon_move, _addon_plan, _addon_preflight
 
 _HELP = "The managed add-on: its versions, settings and updates, in EKS or a service of your own."
 
@@ -18,6 +18,11 @@ app.command(name="plan")(_addon_plan.show_plan)
 app.command(name="create")(_addon_change.create_addon)
 app.command(name="update")(_addon_change.update_addon)
 app.command(name="delete")(_addon_change.delete_addon)
+app.command(name="rollback")(_addon_move.roll_back)
+app.command(name="backup")(_addon_move.back_up)
+app.command(name="restore")(_addon_move.restore)
+app.command(name="adopt")(_addon_move.adopt)
+app.command(name="release")(_addon_move.release)
 app.command(name="history")(_addon_look.show_history)
 
 

@@ -133,7 +133,7 @@ def plan_update(live: Inventory, wish: Wish, catalogue: Catalogue) -> UpdatePlan
     installed = find_installed(live.daemon_set or {})
     image_set = wish.image_set or find_image_set(live)
     registry = wish.registry or _live_registry(installed, image_set)
-    base, notes = _base(live, installed, catalogue, wish.profile)
+    base, notes = plain_form(live, catalogue, wish.profile)
     carried = take_over(live, base)
     images = plan_images(wish.profile, image_set, registry, wish.digests)
     options = RenderOptions(
@@ -183,10 +183,12 @@ def _live_registry(installed: Installed, image_set: ImageSet) -> Registry:
     return registry
 
 
-def _base(
-    live: Inventory, installed: Installed, catalogue: Catalogue, wanted: Profile
-) -> tuple[Inventory, tuple[str, ...]]:
-    """Return the plain render of the live version; of the nearest older one where that is not in the catalogue."""
+def plain_form(live: Inventory, catalogue: Catalogue, wanted: Profile) -> tuple[Inventory, tuple[str, ...]]:
+    """Return an installation as its version would be without settings, and notes for people.
+
+    Of the nearest older version where the catalogue has not that one, of ``wanted`` where nobody can tell the version.
+    """
+    installed = find_installed(live.daemon_set or {})
     if live.daemon_set is None:
         return Inventory(), ()
     profile, notes = _profile_of(installed, catalogue, wanted)

@@ -115,6 +115,10 @@ class Operator:
         printed = self._capsys.readouterr()
         return Outcome(int(ended.value.code or 0), printed.out, printed.err)
 
+    def output(self) -> str:
+        """Return what was printed since the last look."""
+        return self._capsys.readouterr().out
+
     def kubectl(self, *words: str) -> str:
         return self.site.server.kubectl(*words).stdout
 
