@@ -23,7 +23,7 @@ from vpc_cni.lifecycle.records import UNDER_WAY, EksCluster, ManagedAddon, Offer
 from vpc_cni.lifecycle.requests import Change
 from vpc_cni.lifecycle.watching import Limits, Seen, wait, watch_creation, watch_update
 from vpc_cni.manifests import Catalogue
-from vpc_cni.self_managed import AddonType, Backup, write_backup
+from vpc_cni.self_managed import Backup, EksVerdict, write_backup
 from vpc_cni.self_managed.flow import read_installation
 
 # EKS itself gives an update up after about twenty minutes.
@@ -70,7 +70,7 @@ def look_before(session: Session, limits: Limits, records: str) -> Site:
         UnknownTypeError: EKS did not say whether it has the add-on.
     """
     cluster, seen = session.eks.cluster(), look(session)
-    if seen.detection.type is AddonType.UNKNOWN and seen.addon is None and seen.answer.reason and not session.failure:
+    if seen.answer.verdict is EksVerdict.FAILED:
         raise UnknownTypeError(
             f"who manages the add-on is not known: {seen.detection.reason}", hint=seen.detection.hint
         )

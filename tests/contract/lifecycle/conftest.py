@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.contract.addons.server.conftest import REGION, Process
-from tests.contract.manifests.conftest import ApiServer, api_server  # noqa: F401 - a fixture
+from tests.contract.manifests.conftest import ApiServer, running_api_server
 from vpc_cni.cli import main
 
 CLUSTER = "my-cluster"
@@ -133,16 +133,18 @@ class Operator:
         return {each["name"]: each.get("value", "") for each in agent["env"]}
 
 
-@pytest.fixture(scope="module")
-def site(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: F811
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One for all modules: its processes take longer to start than most tests."""
     folder = tmp_path_factory.mktemp("site")
-    kubeconfig = _write_kubeconfig(api_server, folder)
-    service = Process(folder / "state")
-    try:
-        _register(folder, kubeconfig)
-        yield Site(api_server, service, kubeconfig)
-    finally:
-        service.kill()
+    with running_api_server(tmp_path_factory.mktemp("api-server")) as server:
+        kubeconfig = _write_kubeconfig(server, folder)
+        service = Process(folder / "state")
+        try:
+            _register(folder, kubeconfig)
+            yield Site(server, service, kubeconfig)
+        finally:
+            service.kill()
 
 
 def _write_kubeconfig(server: ApiServer, folder: Path) -> Path:
@@ -194,6 +196,6 @@ def _remove(operator: Operator) -> None:
     if "vpc-cni" in operator.eks.list_addons(clusterName=CLUSTER)["addons"]:
         operator.eks.delete_addon(clusterName=CLUSTER, addonName="vpc-cni", preserve=True)
         operator.eks.get_waiter("addon_deleted").wait(
-            clusterName=CLUSTER, addonName="vpc-cni", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+            clusterName=CLUSTER, addonName="vpc-cni", WaiterConfig={"Delay": 0.2, "MaxAttempts": 150}
         )
     operator.kubectl("delete", "--ignore-not-found", "--namespace=kube-system", "--now", *_OBJECTS)

@@ -105,7 +105,7 @@ def test_pods_that_do_not_start_end_with_a_time_out(operator: Any) -> None:
     assert operator.run("update").status == 4, "EKS works on it"
     operator.controller.paused.clear()
     waiter = operator.eks.get_waiter("addon_active")
-    waiter.wait(clusterName="my-cluster", addonName="vpc-cni", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    waiter.wait(clusterName="my-cluster", addonName="vpc-cni", WaiterConfig={"Delay": 0.2, "MaxAttempts": 150})
 
 
 def test_delete_leaves_the_objects(operator: Any) -> None:

@@ -9,7 +9,7 @@ CLUSTER = "my-cluster"
 def create(operator: Any, version: str = "v1.15.1-eksbuild.1") -> None:
     operator.eks.create_addon(clusterName=CLUSTER, addonName="vpc-cni", addonVersion=version)
     waiter = operator.eks.get_waiter("addon_active")
-    waiter.wait(clusterName=CLUSTER, addonName="vpc-cni", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    waiter.wait(clusterName=CLUSTER, addonName="vpc-cni", WaiterConfig={"Delay": 0.2, "MaxAttempts": 150})
 
 
 def test_status_of_a_cluster_without_the_addon(operator: Any) -> None:

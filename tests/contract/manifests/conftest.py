@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,16 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with running_api_server(tmp_path_factory.mktemp("api-server")) as server:
+        yield server
+
+
+@contextmanager
+def running_api_server(folder: Path) -> Iterator[ApiServer]:
+    """Run an API server while the context lasts; the test is skipped where there is none."""
     binaries, etcd, kubectl = find_binaries(), shutil.which("etcd"), shutil.which("kubectl")
     if binaries is None or etcd is None or kubectl is None:
         pytest.skip("no API server, etcd or kubectl here: vpc-cni lab kubernetes prepare gets them")
-    folder = tmp_path_factory.mktemp("api-server")
     port, etcd_port, peer_port = free_port(), free_port(), free_port()
     store = f"http://127.0.0.1:{etcd_port}"
     key = folder / "accounts.key"
