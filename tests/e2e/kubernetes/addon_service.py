@@ -22,6 +22,11 @@ ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/AmazonEKSVPCCNIRole"
 DESCRIBE = f"aws eks describe-addon --cluster-name {CLUSTER} --addon-name vpc-cni"
 DELETE = f"aws eks delete-addon --cluster-name {CLUSTER} --addon-name vpc-cni"
 UNDER_WAY = ("CREATING", "UPDATING", "DELETING")
+# A setting that the add-on does not know, so it stays; without it kubelets look every ten seconds whether an agent is
+# ready, and a roll-out takes as long for each node.
+IMPATIENT = {
+    "spec": {"template": {"spec": {"containers": [{"name": "aws-node", "readinessProbe": {"periodSeconds": 1}}]}}}
+}
 START_SECONDS, STOP_SECONDS, WORK_SECONDS = 30.0, 20.0, 90.0
 
 
@@ -50,6 +55,10 @@ class Customer(Operator):
             aws_secret_access_key=secret,
             config=Config(proxies={}),
         )
+
+    def hurry(self) -> None:
+        """Let kubelets look every second whether an agent is ready; rolls the DaemonSet."""
+        self.must(f"kubectl patch daemonset aws-node -n kube-system --patch '{json.dumps(IMPATIENT)}'")
 
     def status(self) -> str:
         """Return the add-on's status; empty when there is no add-on."""

@@ -102,6 +102,7 @@ def test_an_installation_through_the_api_gives_addresses_and_its_values_reach_th
         assert pod["status"]["podIP"] != node.address
         assert seen_source(lab, pod) == str(node.public_address)
 
+    customer.hurry()
     ended = customer.update(f"{NAMES} {values(customer, **{SNAT: 'true'})}")
     assert (ended["status"], ended["errors"]) == ("Successful", [])
     dropped = lab.status()["dropped_unmapped"]
