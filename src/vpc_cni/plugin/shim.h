@@ -57,10 +57,10 @@
 #define MAX_SPOOL_FILE_BYTES (64u << 10)
 #ifndef DEFAULT_SOCKET
 #define DEFAULT_SOCKET "/var/run/aws-node/vpc-cni.sock"
+#endif
 /* Where the reference's agent takes the calls of its own plugin. Source: amazon-vpc-cni-k8s pkg/ipamd, grpc. */
 #define REFERENCE_PORT 50051
 #define REFERENCE_MS 100
-#endif
 
 /* Error codes of the CNI specification. */
 enum cni_code {
