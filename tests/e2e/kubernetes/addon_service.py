@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from cluster_objects import wait_until
+from cluster_objects import kubectl, list_pods, wait_until
 from cluster_operator import Operator, place_of
 
 from vpc_cni.lab import Lab
@@ -116,3 +116,11 @@ def serving(lab: Lab, folder: Path) -> Iterator[Customer]:
     finally:
         process.terminate()
         assert process.wait(STOP_SECONDS) == 0, log.read_text()
+
+
+def restore(lab: Lab, archive: str, *deployments: str) -> None:
+    """Leave the lab as others expect it: with the DaemonSet that it makes itself, and without pods."""
+    kubectl(lab, "delete", "daemonset", "aws-node", "-n=kube-system", "--ignore-not-found")  # it would roll by node
+    lab.kubernetes.install(Path(archive))  # first: only then pods can end
+    kubectl(lab, "delete", "deployment", "--ignore-not-found", *deployments)
+    wait_until(lambda: not list_pods(lab, "app"), "the end of the pods")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from addon_service import CLUSTER, Customer, serving
+from addon_service import CLUSTER, Customer, restore, serving
 from cluster_node import node_file
-from cluster_objects import end_pods, kubectl, node_is_ready, running, start_pods, wait_until
+from cluster_objects import node_is_ready, running, start_pods, wait_until
 from cluster_operator import name_images
 
 from vpc_cni.lab import Lab
@@ -25,7 +25,7 @@ from vpc_cni.netlink.netns import Netns
 VERSION = "v1.16.2-eksbuild.1"
 SNAT = "AWS_VPC_K8S_CNI_EXTERNALSNAT"
 NAMES = f"--cluster-name {CLUSTER} --addon-name vpc-cni"
-NODES = ("node-1", "node-2")
+PODS = {node: f"far-{node}" for node in ("node-1", "node-2")}
 CONNECT_SECONDS, DROPPED_SECONDS = 5.0, 0.5
 PodObject = dict[str, Any]
 
@@ -38,8 +38,7 @@ def customer(addon_lab: Lab, image_archive: str, tmp_path: Path) -> Iterator[Cus
         made.must(f"vpc-cni self-managed {made.render(VERSION)} | kubectl delete --wait=false -f -")
         wait_until(lambda: made.shell("kubectl get ds aws-node -n kube-system").status != 0, "the end of the DaemonSet")
         yield made
-        kubectl(addon_lab, "delete", "daemonset", "aws-node", "-n=kube-system")  # else it would roll node by node
-        addon_lab.kubernetes.install(Path(image_archive))
+        restore(addon_lab, image_archive, *PODS.values())
 
 
 def values(customer: Customer, **env: str) -> str:
@@ -91,11 +90,11 @@ def test_an_installation_through_the_api_gives_addresses_and_its_values_reach_th
     customer.must(f"aws eks create-addon {NAMES} --addon-version {VERSION} {values(customer)}")
     created = customer.settled()
     assert (created["status"], created["health"]["issues"]) == ("ACTIVE", [])
-    wait_until(lambda: all(node_is_ready(lab, node) for node in NODES), "Ready of the nodes")
+    wait_until(lambda: all(node_is_ready(lab, node) for node in PODS), "Ready of the nodes")
 
-    for node in NODES:
-        start_pods(lab, f"far-{node}", 1, node)
-    pods = [running(lab, f"app=far-{node}")[0] for node in NODES]
+    for node, name in PODS.items():
+        start_pods(lab, name, 1, node)
+    pods = [running(lab, f"app={name}")[0] for name in PODS.values()]
     for pod in pods:
         node = lab.node(pod["spec"]["nodeName"])
         assert pod["status"]["podIP"] in {address for eni in node.enis for address in eni.addresses}
@@ -110,5 +109,3 @@ def test_an_installation_through_the_api_gives_addresses_and_its_values_reach_th
     assert lab.status()["dropped_unmapped"] >= dropped + len(pods)
     with nat_device(lab):
         assert [seen_source(lab, pod) for pod in pods] == [pod["status"]["podIP"] for pod in pods]
-    for node in NODES:
-        end_pods(lab, f"far-{node}")

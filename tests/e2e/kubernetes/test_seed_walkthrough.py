@@ -10,12 +10,11 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from addon_service import ACCOUNT, CLUSTER, DESCRIBE, REGION, ROLE_ARN, Customer, serving
-from cluster_objects import agent_pods, end_pods, kubectl, restarts, running, start_pods
+from addon_service import ACCOUNT, CLUSTER, DESCRIBE, REGION, ROLE_ARN, Customer, restore, serving
+from cluster_objects import agent_pods, restarts, running, start_pods
 from cluster_operator import APPLY, OLD, SAVE, SHOW_VERSION, Outcome, name_images
 from cluster_traffic import assert_nothing_lost, traffic
 from figures_file import Figures
@@ -43,6 +42,7 @@ UPDATE = (
     """--resolve-conflicts PRESERVE --configuration-values '{"env":{"AWS_VPC_K8S_CNI_EXTERNALSNAT":"true"}}'"""
 )
 FETCH = "curl -O https://raw.githubusercontent.com/aws/amazon-vpc-cni-k8s/v1.16.2/config/master/aws-k8s-cni.yaml"
+PODS = {node: f"walk-{node}" for node in ("node-1", "node-2")}
 PUBLISHER = "https://raw.githubusercontent.com"
 
 # The guide's example of an answer; ids and times are any.
@@ -239,8 +239,7 @@ def customer(addon_lab: Lab, image_archive: str, tmp_path_factory: pytest.TempPa
     addon_lab.kubernetes.load(*(name_images(image_archive, folder, version) for version in (OLD, NEW, PLAIN)))
     with serving(addon_lab, folder) as made:
         yield made
-        kubectl(addon_lab, "delete", "daemonset", "aws-node", "-n=kube-system")  # else it would roll node by node
-        addon_lab.kubernetes.install(Path(image_archive))
+        restore(addon_lab, image_archive, *PODS.values())
 
 
 @pytest.fixture(scope="module")
@@ -252,19 +251,18 @@ def walk(customer: Customer, figures: Figures) -> Walk:
     customer.hurry()
     customer.must(f"kubectl set env daemonset/aws-node -n kube-system -c aws-node {SNAT}=true MY_OWN=x=y")
     customer.wait()
-    names = {node: f"walk-{node}" for node in ("node-1", "node-2")}
-    for node, name in names.items():
+    for node, name in PODS.items():
         start_pods(lab, name, 1, node)
-    source, target = (running(lab, f"app={name}")[0] for name in names.values())
+    pods = [running(lab, f"app={name}")[0] for name in PODS.values()]
     started = time.monotonic()
-    with traffic(lab, source, target) as (pings, stream):
+    with traffic(lab, *pods) as (pings, stream):
         made = Walk(create(customer), update(customer), manage_oneself(customer))
     figures["seed_walk_seconds"] = time.monotonic() - started
     figures["seed_walk_packets_lost"] = pings.lost
     assert_nothing_lost(pings, stream)
-    for name in names.values():
-        assert restarts(lab, f"app={name}") == 0
-        end_pods(lab, name)
+    now = [running(lab, f"app={name}")[0] for name in PODS.values()]
+    assert [pod["metadata"]["uid"] for pod in now] == [pod["metadata"]["uid"] for pod in pods]
+    assert [restarts(lab, f"app={name}") for name in PODS.values()] == [0, 0]
     return made
 
 
