@@ -90,10 +90,19 @@ e2e() {
     return "$failed"
 }
 
+# A cluster on two processors has races of its own (a runtime that cannot start a sandbox, a kubelet that looks late), so what
+# failed is run once more, and what passed only then is said: it is a finding, though not one about this change.
 pytest_e2e() {
     local status=0
     # shellcheck disable=SC2086 # options, split on purpose
     python -m pytest "$@" --durations=10 ${PYTEST_ARGS:-} || status=$?
+    if [ "$status" -eq 1 ]; then
+        printf '\ne2e: once more, what failed\n'
+        status=0
+        # shellcheck disable=SC2086 # options, split on purpose
+        python -m pytest "$@" --last-failed ${PYTEST_ARGS:-} || status=$?
+        [ "$status" -ne 0 ] || printf '\ne2e: PASSED AT THE SECOND TRY ONLY; the first is above\n'
+    fi
     # Whoever asks for one test finds none in the other rounds.
     [ "$status" -eq 5 ] && [ -n "${PYTEST_ARGS:-}" ] || return "$status"
 }
