@@ -1,10 +1,11 @@
 """Make this machine ready for the tests with a cluster, or say why it cannot be: the first step of `make e2e`.
 
-Installs Debian packages, builds Kubernetes (once, some 10 minutes) and the image of this checkout (a minute). Exit
-status 0: ready. 77, which test programs use for "skipped": this machine lacks what it cannot get; the last line says
-what. 1: a build failed.
+Installs Debian packages, builds Kubernetes (once, some 10 minutes) and, unless `--no-image` is given, the image of this
+checkout (a minute): tests that need an API server and no node need no image either. Exit status 0: ready. 77, which
+test programs use for "skipped": this machine lacks what it cannot get; the last line says what. 1: a build failed.
 """
 
+import argparse
 import os
 import platform
 import shutil
@@ -43,6 +44,9 @@ APT_LOG = Path("build", "e2e-apt.log")
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Make this machine ready for the tests with a cluster.")
+    parser.add_argument("--no-image", action="store_true", help="packages and Kubernetes only")
+    with_image = not parser.parse_args().no_image
     reason = why_impossible(os.geteuid(), platform.machine()) or why_no_packages()
     if reason:
         say(f"skipped: {reason}")
@@ -52,7 +56,7 @@ def main() -> int:
     except HostError as err:
         say(str(err))
         return 1
-    return subprocess.run([sys.executable, "tools/build_image.py"], check=False).returncode
+    return subprocess.run([sys.executable, "tools/build_image.py"], check=False).returncode if with_image else 0
 
 
 def why_impossible(uid: int, machine: str) -> str:

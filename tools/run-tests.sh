@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the stages of the tests, print what each one took, and stop at the first that fails.
 #
-#   tools/run-tests.sh all     setup, check, plugin, fast, kernel, alone, e2e: what `make test` and CI run
+#   tools/run-tests.sh all     setup, check, plugin, fast, kubernetes, kernel, alone, e2e: what `make test` and CI run
 #   tools/run-tests.sh fast    unit and property tests
 #   tools/run-tests.sh check   format, lint, types, layers, shell scripts
 #   tools/run-tests.sh e2e     tests with a real Kubernetes; skipped, with the reason, on a machine that cannot have one
@@ -29,14 +29,14 @@ run_stage() {
         "$SKIPPED") word=skipped ;;
         *) word=FAILED ;;
     esac
-    summary+=("$(printf '%-8s %4d s  %s' "$name" $((SECONDS - started)) "$word")")
+    summary+=("$(printf '%-10s %4d s  %s' "$name" $((SECONDS - started)) "$word")")
     [ "$word" != FAILED ] || finish $status
 }
 
 finish() {
     printf '\n=== stages\n'
     printf '  %s\n' "${summary[@]}"
-    printf '  %-8s %4d s\n' total $SECONDS
+    printf '  %-10s %4d s\n' total $SECONDS
     exit "$1"
 }
 
@@ -66,19 +66,22 @@ check_shell() {
 plugin() { python -m vpc_cni.plugin.build; }
 
 # No root, no clock, no network: safe to run side by side.
-fast() { test_folders unit property -- -n "$(nproc)"; }
+fast() { test_folders pytest_once unit property -- -n "$(nproc)"; }
+
+# Packages and Kubernetes, before the first tests that talk to a real API server. Built once on a machine.
+kubernetes() { python tools/prepare_e2e.py --no-image; }
 
 # Real namespaces, netlink and nftables. Each test has its own, and most of what it does is waiting, so one more of them runs
 # side by side than there are processors; a file stays together for the fixtures that its tests share.
 kernel() {
     local beside=(-n "$(($(nproc) + 1))" --dist loadfile --no-loadscope-reorder)
-    test_folders functional contract fault e2e -- -m "not alone and not image" "${beside[@]}" --durations=10
+    test_folders pytest_twice functional contract fault e2e -- -m "not alone and not image" "${beside[@]}" --durations=10
 }
 
 # Those that measure time, one after the other.
-alone() { test_folders functional contract fault e2e -- -m "alone and not image" --durations=10; }
+alone() { test_folders pytest_twice functional contract fault e2e -- -m "alone and not image" --durations=10; }
 
-# Packages, Kubernetes and image first. Then the tests: two clusters side by side, for most of each is waiting; those that
+# The image first. Then the tests: two clusters side by side, for most of each is waiting; those that
 # measure time, one after the other; the image's own. All of them, whatever the first ones say: a round takes minutes.
 e2e() {
     local tests="tests/e2e/kubernetes" failed=0
@@ -90,38 +93,47 @@ e2e() {
     return "$failed"
 }
 
-# A cluster on two processors has races of its own (a runtime that cannot start a sandbox, a kubelet that looks late), so what
-# failed is run once more, and what passed only then is said: it is a finding, though not one about this change.
+pytest_once() {
+    # shellcheck disable=SC2086 # options, split on purpose
+    python -m pytest "$@" ${PYTEST_ARGS:-}
+}
+
+# Kernels, runtimes and kubelets on two processors have races of their own (a runtime that cannot start a sandbox, a timer that
+# fires late), so what failed is run once more, and what passed only then is said: it is a finding, though it does not end a run.
+pytest_twice() {
+    local status=0
+    pytest_once "$@" || status=$?
+    if [ "$status" -eq 1 ]; then
+        printf '\nonce more, what failed\n'
+        status=0
+        pytest_once "$@" --last-failed || status=$?
+        [ "$status" -ne 0 ] || printf '\nPASSED AT THE SECOND TRY ONLY; the first is above\n'
+    fi
+    return "$status"
+}
+
+# Whoever asks for one test by PYTEST_ARGS finds none in the other rounds.
 pytest_e2e() {
     local status=0
-    # shellcheck disable=SC2086 # options, split on purpose
-    python -m pytest "$@" --durations=10 ${PYTEST_ARGS:-} || status=$?
-    if [ "$status" -eq 1 ]; then
-        printf '\ne2e: once more, what failed\n'
-        status=0
-        # shellcheck disable=SC2086 # options, split on purpose
-        python -m pytest "$@" --last-failed ${PYTEST_ARGS:-} || status=$?
-        [ "$status" -ne 0 ] || printf '\ne2e: PASSED AT THE SECOND TRY ONLY; the first is above\n'
-    fi
-    # Whoever asks for one test finds none in the other rounds.
+    pytest_twice "$@" --durations=10 || status=$?
     [ "$status" -eq 5 ] && [ -n "${PYTEST_ARGS:-}" ] || return "$status"
 }
 
-# test_folders FOLDER... -- OPTION...: run pytest on those folders of tests/ that hold tests.
+# test_folders RUNNER FOLDER... -- OPTION...: run pytest on those folders of tests/ that hold tests.
 test_folders() {
-    local folders=()
+    local runner=$1 folders=()
+    shift
     while [ "$1" != -- ]; do
         [ -z "$(find "tests/$1" -name 'test_*.py' -print -quit 2>/dev/null)" ] || folders+=("tests/$1")
         shift
     done
     shift
     [ ${#folders[@]} -gt 0 ] || { echo "no tests yet"; return 0; }
-    # shellcheck disable=SC2086 # options, split on purpose
-    python -m pytest "${folders[@]}" "$@" ${PYTEST_ARGS:-}
+    "$runner" "${folders[@]}" "$@"
 }
 
 case ${1:-all} in
-    all) stages=(setup check plugin fast kernel alone e2e) ;;
+    all) stages=(setup check plugin fast kubernetes kernel alone e2e) ;;
     fast) stages=(setup fast) ;;
     check) stages=(setup check) ;;
     e2e) stages=(setup plugin e2e) ;;

@@ -91,7 +91,7 @@ def test_a_machine_without_a_cluster_skips_that_stage_and_a_build_that_fails_doe
     stand_in(checkout, "python", script)
     done = run(checkout, "bash", "tools/run-tests.sh", "e2e")
     assert done.returncode == (0 if word == "skipped" else status)
-    assert f"e2e         0 s  {word}" in done.stdout
+    assert f"e2e           0 s  {word}" in done.stdout
     assert "must not run" not in done.stdout
 
 
@@ -100,5 +100,5 @@ def test_a_stage_that_fails_ends_the_run_with_its_status(checkout: Path, script:
     (checkout / "tools" / "setup.sh").write_text(f"#!/bin/sh\n{script}\n")
     done = run(checkout, "bash", "tools/run-tests.sh", "fast")
     assert done.returncode == status
-    assert f"setup       0 s  {word}" in done.stdout
+    assert f"setup         0 s  {word}" in done.stdout
     assert ("no tests yet" in done.stdout) == (status == 0)
