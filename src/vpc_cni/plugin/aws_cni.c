@@ -7,11 +7,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char *const VERSIONS[] = {"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"};
@@ -30,44 +28,6 @@ static const struct {
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof *COMMANDS)
 
 static char input[MAX_CONFIG_BYTES + 1];
-
-/* The version of error objects: the configuration's once it is known to be one of ours. */
-static const char *answer_version = "1.1.0";
-
-int64_t now_ms(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_BOOTTIME, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
-static void print_out(const void *data, size_t size)
-{
-    const char *at = data;
-    while (size > 0) {
-        ssize_t written = write(STDOUT_FILENO, at, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return;
-        at += written;
-        size -= (size_t)written;
-    }
-}
-
-_Noreturn void fail(enum cni_code code, const char *details, const char *format, ...)
-{
-    char message[1024], escaped[2100], out[4096];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    json_escape(escaped, sizeof escaped, 0, message);
-    int size = snprintf(out, sizeof out, "{\"cniVersion\":\"%s\",\"code\":%d,\"msg\":\"%s\",\"details\":\"%s\"}\n",
-                        answer_version, (int)code, escaped, details);
-    print_out(out, (size_t)size);
-    _exit(1);
-}
 
 /* ---- standard input ---- */
 

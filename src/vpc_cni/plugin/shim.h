@@ -7,6 +7,8 @@
  * is printed where it is found and ends the process.
  *
  *   aws_cni.c  main: environment, standard input, the commands
+ *   clock.c    the time
+ *   output.c   results and errors, on standard output
  *   json.c     strict scan of the configuration; escaping for what we print
  *   netns.c    the pod's namespace and a netlink socket inside it
  *   wire.c     the request frame, the answer frames (docs/architecture.md, "Wire format")
@@ -98,8 +100,13 @@ struct passed {
     char kinds[3];
 };
 
-/* aws_cni.c */
+/* clock.c */
 int64_t now_ms(void); /* CLOCK_BOOTTIME: goes on while the machine sleeps, as the agent's clock does */
+
+/* output.c */
+extern const char *answer_version; /* of error objects: the configuration's once it is known to be one of ours */
+void print_out(const void *data, size_t size);
+/* Prints an error object and ends the process. `details` says what to do, in plain ASCII without quotes. */
 _Noreturn void fail(enum cni_code code, const char *details, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
