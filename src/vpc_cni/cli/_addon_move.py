@@ -37,6 +37,7 @@ from vpc_cni.cli._addon_view import request_document, show, translation_document
 from vpc_cni.cli._self_managed_options import ContextOption, JsonOption, KubeconfigOption, print_notes, read_text
 from vpc_cni.cluster import Inventory
 from vpc_cni.cluster.applying import Mode
+from vpc_cni.cluster.installed import plain_form
 from vpc_cni.cluster.inventory import reference_of
 from vpc_cni.errors import CallerError, RefusedError
 from vpc_cni.lifecycle.journal import Record, read_records, records_folder
@@ -52,7 +53,6 @@ from vpc_cni.self_managed import AddonType, Setting, find_installed, parse_backu
 from vpc_cni.self_managed.carrying import take_over
 from vpc_cni.self_managed.flow import read_installation
 from vpc_cni.self_managed.kept import find_settings
-from vpc_cni.self_managed.planning import plain_form
 
 _DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the translation, and end.")]
 

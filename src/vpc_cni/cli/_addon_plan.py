@@ -28,11 +28,12 @@ from vpc_cni.cli._self_managed_options import (
     read_catalogue,
 )
 from vpc_cni.cluster import Inventory
+from vpc_cni.cluster.installed import plain_form
 from vpc_cni.cluster.trial import plan_apply, try_objects
 from vpc_cni.errors import DeviationError
 from vpc_cni.lifecycle.planning import Forecast, forecast
 from vpc_cni.lifecycle.target import choose_images, render_change, render_plain
-from vpc_cni.manifests import Catalogue, ImageSet, parse_registry
+from vpc_cni.manifests import Catalogue, ImageSet, parse_addon_version, parse_registry
 from vpc_cni.self_managed.flow import read_installation
 
 
@@ -88,6 +89,7 @@ def _forecast(
     wanted = render_change(wish.change, catalogue, images, cluster.ip_family)
     base = render_plain(addon.version, catalogue, images, cluster.ip_family) if addon else Inventory()
     with session.as_eks() as api:
-        trials = try_objects(api, wanted)
+        profile = catalogue.find(parse_addon_version(wish.change.version))
+        trials = try_objects(api, wanted, plain_form(live, catalogue, profile)[0])
         plan = plan_apply(api, trials, removing=addon is not None)
     return forecast(plan, trials, base, wish.steps, creating=addon is None)

@@ -37,7 +37,6 @@ from vpc_cni.cli._self_managed_session import Access, Session, open_session
 from vpc_cni.cli._self_managed_view import plan_document, plan_lines, restore_document, restore_lines
 from vpc_cni.cli._self_managed_wish import WishOptions, plan_for
 from vpc_cni.cluster import Conflict, Inventory, Progress
-from vpc_cni.cluster.inventory import FIELD_MANAGER
 from vpc_cni.errors import FieldConflictError, RefusedError
 from vpc_cni.manifests import name_of
 from vpc_cni.self_managed import (
@@ -50,15 +49,15 @@ from vpc_cni.self_managed import (
 from vpc_cni.self_managed.flow import (
     apply_restore,
     apply_update,
+    conflicts_of,
     read_installation,
-    repair,
     try_update,
     wait_for_rollout,
 )
 
 _ROLLOUT_SECONDS = 600.0
 RepairOption = Annotated[
-    bool, typer.Option("--repair", help="First mend variables that make the API server refuse every apply.")
+    bool, typer.Option("--repair", help="Mend variables that make the API server refuse every apply, too.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force-conflicts", help="Take over fields that other managers own.")]
 FolderOption = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the backup of the state before goes.")]
@@ -97,23 +96,19 @@ def apply_version(
         live = read_installation(session.cluster)
         plan = plan_for(session, live, wish)
         _show(plan, as_json=as_json)
-        saved = False
-        if plan.repairs.reasons:
-            _check_repairs(plan, allowed=mend and not dry_run)
-            saved = _save(session, live, backup_folder)
-            repair(session.cluster, plan)
-            live = read_installation(session.cluster)
-        conflicts = try_update(session.cluster, live, plan).conflicts
-        if as_json and not force_conflicts and _of_others(conflicts):
+        _check_repairs(plan, allowed=mend)
+        trials = try_update(session.cluster, plan)
+        conflicts = conflicts_of(trials, plan)
+        if as_json and not force_conflicts and conflicts:
             _end(plan, conflicts, (), as_json=True)
         _judge(conflicts, force=force_conflicts)
         if dry_run:
             _end(plan, conflicts, (), as_json=as_json)
             return
-        saved = saved or _save(session, live, backup_folder)
+        _save(session, live, backup_folder)
         applied: list[str] = []
         apply_update(
-            session.cluster, plan, force=bool(conflicts), report=lambda each: applied.append(str(name_of(each)))
+            session.cluster, trials, time, force=bool(conflicts), report=lambda each: applied.append(str(name_of(each)))
         )
         _end(plan, conflicts, tuple(applied), as_json=as_json)
         wait_for_rollout(session.cluster, time, timeout, _print_rollout)
@@ -125,25 +120,20 @@ def _show(plan: UpdatePlan, *, as_json: bool) -> None:
         typer.echo("\n".join(plan_lines(plan)))
 
 
-def _save(session: Session, live: Inventory, folder: Path) -> bool:
-    """Write a backup where there is something to back up, before the first change; True."""
+def _save(session: Session, live: Inventory, folder: Path) -> None:
+    """Write a backup where there is something to back up, before the first change."""
     if live.objects:
         _print_progress(f"backup: {save_backup(session, live, folder)[0]}")
-    return True
 
 
 def _check_repairs(plan: UpdatePlan, *, allowed: bool) -> None:
-    if not allowed:
+    reasons = [each.reason for each in plan.repairs]
+    if reasons and not allowed:
         raise RefusedError(
-            "\n  ".join(["the live DaemonSet cannot be applied to:", *plan.repairs.reasons]),
-            hint="--repair mends that first (not with --dry-run), which rolls the pods once more",
+            "\n  ".join(["the live DaemonSet cannot be applied to:", *reasons]),
+            hint="--repair mends that in the same write",
         )
-    print_notes(f"to be mended: {each}" for each in plan.repairs.reasons)
-
-
-def _of_others(conflicts: Iterable[Conflict]) -> list[Conflict]:
-    """Return the conflicts without those that our own repairs left."""
-    return [each for each in conflicts if each.manager != FIELD_MANAGER]
+    print_notes(f"to be mended: {each}" for each in reasons)
 
 
 def _judge(conflicts: Iterable[Conflict], *, force: bool) -> None:
@@ -152,13 +142,13 @@ def _judge(conflicts: Iterable[Conflict], *, force: bool) -> None:
     Raises:
         FieldConflictError: others own fields that would change, and they are not to be taken over.
     """
-    others = _of_others(conflicts)
-    if others and not force:
+    found = tuple(conflicts)
+    if found and not force:
         raise FieldConflictError(
-            "\n  ".join(["other managers own fields that would change:", *conflict_lines(others)]),
+            "\n  ".join(["other managers own fields that would change:", *conflict_lines(found)]),
             hint="keep their values by --env or --values, or take the fields over by --force-conflicts",
         )
-    taken = Counter((each.manager, str(each.object)) for each in others)
+    taken = Counter((each.manager, str(each.object)) for each in found)
     print_notes(f"taken over from {manager}, fields of {name}: {count}" for (manager, name), count in taken.items())
 
 

@@ -133,7 +133,7 @@ def show_difference(
     if as_json:
         typer.echo(json.dumps(plan_document(plan), indent=2))
     else:
-        print_notes([*plan.notes, *plan.repairs.reasons, *(f"{each} stays" for each in plan.left)])
+        print_notes([*plan.notes, *(each.reason for each in plan.repairs), *(f"{each} stays" for each in plan.left)])
         typer.echo("\n".join(plan_lines(plan)))
     if exit_code and differs(plan):
         raise DeviationError(f"the installation differs from {plan.profile.version}")

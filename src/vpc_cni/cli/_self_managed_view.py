@@ -94,14 +94,14 @@ def plan_document(plan: UpdatePlan, conflicts: Iterable[Conflict] = ()) -> dict[
             {"object": str(each.name), "new": each.is_new, "changes": [change_document(one) for one in each.changes]}
             for each in plan.changes
         ],
-        "removed": list(plan.removals.paths),
+        "removed": list(plan.removals),
         "left": [str(each) for each in plan.left],
         "settings_taken_over": {"env": dict(plan.carried.env), "init_env": dict(plan.carried.configuration.init_env)},
         "settings": [
             {"object": str(each.object), "path": each.path, "value": each.value, "kept": each.is_kept}
             for each in plan.settings
         ],
-        "repairs": list(plan.repairs.reasons),
+        "repairs": [each.reason for each in plan.repairs],
         "conflicts": [conflict_document(each) for each in conflicts],
         "notes": list(plan.notes),
     }
@@ -123,7 +123,7 @@ def conflict_document(conflict: Conflict) -> dict[str, Any]:
 
 
 def differs(plan: UpdatePlan) -> bool:
-    return bool(plan.removals.paths) or any(each.is_new or each.changes for each in plan.changes)
+    return bool(plan.removals) or any(each.is_new or each.changes for each in plan.changes)
 
 
 def plan_lines(plan: UpdatePlan) -> Iterator[str]:
@@ -136,7 +136,7 @@ def plan_lines(plan: UpdatePlan) -> Iterator[str]:
         elif each.changes:
             yield f"{each.name}:"
             yield from (f"  {line}" for change in each.changes for line in change_lines(change))
-    for path in plan.removals.paths:
+    for path in plan.removals:
         yield f"  - {path}"
     yield from setting_lines(plan.settings)
 

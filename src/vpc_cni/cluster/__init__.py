@@ -5,10 +5,12 @@ All pure but ``client``, which alone needs lightkube and is imported where it is
 installs, updates or watches the add-on, whoever asked for it.
 """
 
-from vpc_cni.cluster.applying import ApplyPlan, Claim, Contest, FieldPlan, Mode, ObjectPlan, Outcome, plan_object
+from vpc_cni.cluster.applying import ApplyPlan, Claim, Contest, FieldPlan, Mode, ObjectPlan, Outcome
 from vpc_cni.cluster.conflicts import Conflict, find_conflicts
 from vpc_cni.cluster.inventory import Inventory, Reference, Resource, reference_of
-from vpc_cni.cluster.repairs import Repairs, plan_repairs
+from vpc_cni.cluster.planning import plan_object
+from vpc_cni.cluster.removals import find_removals
+from vpc_cni.cluster.repairs import Repair, find_repairs
 from vpc_cni.cluster.rollout import Progress, find_troubles, judge_rollout
 
 __all__ = [
@@ -23,12 +25,13 @@ __all__ = [
     "Outcome",
     "Progress",
     "Reference",
-    "Repairs",
+    "Repair",
     "Resource",
     "find_conflicts",
+    "find_removals",
+    "find_repairs",
     "find_troubles",
     "judge_rollout",
     "plan_object",
-    "plan_repairs",
     "reference_of",
 ]

@@ -8,9 +8,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from vpc_cni.cluster.applying import ObjectPlan
 from vpc_cni.cluster.fields import ABSENT, find_field, is_within
-from vpc_cni.cluster.owners import find_owned
-from vpc_cni.manifests import Change, ChangeKind, Manifest, ObjectName, find_changes, name_of, strip_server_fields
+from vpc_cni.manifests import Change, ChangeKind, Manifest, ObjectName
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +31,14 @@ class Conflict:
         )
 
 
-def find_conflicts(live: Manifest, merged: Manifest, manager: str) -> tuple[Conflict, ...]:
-    """Return the conflicts of an apply, sorted by path and manager.
-
-    Args:
-        live: with its ``managedFields``.
-        merged: what a forced dry run of the apply returned.
-        manager: who applies; its own earlier applies are no conflict.
-    """
-    before = strip_server_fields(live)
-    changes = find_changes(before, strip_server_fields(merged))
+def find_conflicts(plan: ObjectPlan) -> tuple[Conflict, ...]:
+    """Return the conflicts of an apply, sorted by path and manager: one for each field, owner and operation."""
     found = {
-        (change.path, each.manager, each.operation): Conflict(
-            name_of(live), change.path, each.manager, each.operation, change.before, change.after
+        (each.path, one.manager, one.operation): Conflict(
+            plan.name, each.path, one.manager, one.operation, each.live, each.target
         )
-        for each in find_owned(live)
-        if (each.manager, each.operation) != (manager, "Apply") and not each.is_item
-        for change in changes
-        if collides(change, each.path, before)
+        for each in plan.fields
+        for one in each.contenders
     }
     return tuple(found[key] for key in sorted(found))
 

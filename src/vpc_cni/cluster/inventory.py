@@ -64,6 +64,7 @@ class Reference:
         return f"{self.resource.kind} {self.name}"
 
 
+DAEMON_SET = Reference(DAEMON_SETS, AGENT)
 # In the order to apply them. ENIConfigs come after these; their number and names are the operator's.
 ADDON_OBJECTS = (
     Reference(DEFINITIONS, "eniconfigs.crd.k8s.amazonaws.com"),
@@ -72,7 +73,7 @@ ADDON_OBJECTS = (
     Reference(CONFIG_MAPS, CONFIG_MAP),
     Reference(CLUSTER_ROLES, AGENT),
     Reference(BINDINGS, AGENT),
-    Reference(DAEMON_SETS, AGENT),
+    DAEMON_SET,
 )
 
 
@@ -100,7 +101,7 @@ class Inventory:
 
     @property
     def daemon_set(self) -> Manifest | None:
-        return self.find(Reference(DAEMON_SETS, AGENT))
+        return self.find(DAEMON_SET)
 
 
 def pod_spec(daemon_set: Manifest) -> Manifest:

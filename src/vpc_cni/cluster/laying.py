@@ -1,11 +1,11 @@
 """What an apply would come to, told without an API server. Pure.
 
 For the cases in which no forced dry run can be had: the live object is in a state that fails every apply until it is
-repaired (:mod:`~vpc_cni.cluster.repairs`), or a webhook takes no part in dry runs. Follows the merge of server-side
+rewritten (:mod:`~vpc_cni.cluster.rewriting`), or a webhook takes no part in dry runs. Follows the merge of server-side
 apply as Kubernetes 1.20 does it: an item that its applier drops goes with all that others own in it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,15 +72,16 @@ def _members(field: str, value: Mapping[str, Any]) -> tuple[str, ...]:
     return ()
 
 
-def lay(live: Manifest, wanted: Manifest, manager: str) -> Manifest:
+def lay(live: Manifest, wanted: Manifest, manager: str, removals: Iterable[str] = ()) -> Manifest:
     """Return what a forced apply of ``wanted`` would make of an object; server fields stay as they are.
 
     Args:
         live: with its ``managedFields``; of items that are there twice the last one counts.
+        removals: fields that go besides.
     """
     laid: Manifest = _laid("", live, wanted)
     owned = find_owned(live)
-    for path in _dropped(owned, wanted, manager):
+    for path in (*_dropped(owned, wanted, manager), *removals):
         laid = without_field(laid, path)
     return laid
 

@@ -4,11 +4,11 @@ Source: Kubernetes documentation, Server-Side Apply; sigs.k8s.io/structured-merg
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vpc_cni.cluster.fields import leaves, name_step
+from vpc_cni.cluster.fields import is_within, leaves, name_step
 from vpc_cni.manifests import Manifest, strip_server_fields
 
 # Whom the API server takes for the owner of all that nobody owns when an object's managedFields were emptied.
@@ -35,6 +35,24 @@ def find_owned(live: Manifest) -> tuple[Owned, ...]:
         Owned(str(entry.get("manager", "")), str(entry.get("operation", "")), path, is_item)
         for entry in entries
         for path, is_item in owned_paths(entry.get("fieldsV1") or {})
+    )
+
+
+def find_owners(live: Manifest, path: str) -> tuple[str, ...]:
+    """Return the managers who own a field, a part of it, or all around it as one value; ascending."""
+    return owners_of(path, find_owned(live))
+
+
+def owners_of(path: str, owned: Iterable[Owned]) -> tuple[str, ...]:
+    """Return the same from what was found."""
+    return tuple(
+        sorted(
+            {
+                each.manager
+                for each in owned
+                if is_within(each.path, path) or (is_within(path, each.path) and not each.is_item)
+            }
+        )
     )
 
 

@@ -1,66 +1,54 @@
-"""States of a live DaemonSet in which the API server refuses every apply, and the patch that ends them. Pure.
+"""Variables of a live DaemonSet over which the API server refuses every apply. Pure.
 
-Two are known: a variable that a container names twice (server-side apply fails with status 500, forced or not), and a
-variable with a ``value`` where ``valueFrom`` is applied, or the reverse (status 422).
+Two states are known: a variable that a container names twice (status 500, forced or not), and a variable with a
+``value`` where ``valueFrom`` is applied, or the reverse (status 422). A rewrite ends both
+(:mod:`~vpc_cni.cluster.rewriting`); of a variable that is there twice the last one is kept, since that one counts for
+kubelet.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from vpc_cni.cluster.fields import item_step
 from vpc_cni.cluster.inventory import find_container, find_named, pod_spec
+from vpc_cni.cluster.laying import find_clashes
 from vpc_cni.manifests import Manifest
+
+_FIELD = "env"
 
 
 @dataclass(frozen=True, slots=True)
-class Repairs:
-    """``patch`` is a JSON patch (RFC 6902) that fails when the object has changed since; empty: nothing to repair."""
+class Repair:
+    """A variable to mend: its path in the DaemonSet, and for people what is wrong with it."""
 
-    reasons: tuple[str, ...] = ()
-    patch: tuple[Mapping[str, Any], ...] = ()
-
-
-def plan_repairs(live: Manifest, target: Manifest) -> Repairs:
-    """Return what must be repaired before ``target`` can be applied.
-
-    Of a variable that is there twice the last one is kept, since that one counts for kubelet.
-    """
-    reasons: list[str] = []
-    operations: list[Mapping[str, Any]] = []
-    for key in ("initContainers", "containers"):
-        for index, container in enumerate(pod_spec(live).get(key) or ()):
-            found = tuple(_problems(container, find_container(target, container["name"]) or {}))
-            if found:
-                path = f"/spec/template/spec/{key}/{index}/env"
-                operations.append({"op": "replace", "path": path, "value": _repaired(container, target)})
-                reasons += found
-    if not operations:
-        return Repairs()
-    version = live.get("metadata", {}).get("resourceVersion", "")
-    guard = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
-    return Repairs(tuple(reasons), (guard, *operations))
+    path: str
+    reason: str
 
 
-def _problems(container: Manifest, wanted: Manifest) -> Iterator[str]:
-    name, env = container["name"], container.get("env") or []
+def find_repairs(live: Manifest, wanted: Manifest) -> tuple[Repair, ...]:
+    """Return what must be mended before ``wanted`` can be applied, in the order of containers; empty when nothing."""
+    spec = pod_spec(live)
+    return tuple(
+        repair
+        for key in ("initContainers", "containers")
+        for container in spec.get(key) or ()
+        for repair in _repairs_of(
+            f".spec.template.spec.{key}{item_step(key, container)}",
+            container,
+            find_container(wanted, container["name"]) or {},
+        )
+    )
+
+
+def _repairs_of(path: str, container: Manifest, wanted: Manifest) -> Iterator[Repair]:
+    name, env = container["name"], container.get(_FIELD) or []
     names = [each["name"] for each in env]
     for repeated in sorted({each for each in names if names.count(each) > 1}):
-        yield f"container {name} names {repeated} {names.count(repeated)} times: the API server fails every apply"
-    for each in wanted.get("env") or ():
+        reason = f"container {name} names {repeated} {names.count(repeated)} times: the API server fails every apply"
+        yield Repair(f'{path}.{_FIELD}[name="{repeated}"]', reason)
+    for each in wanted.get(_FIELD) or ():
         live = find_named(env, each["name"])
-        if live is not None and _clash(live, each):
-            yield f"container {name}: {each['name']} has a {_form(live)}, and a {_form(each)} cannot be applied over it"
-
-
-def _repaired(container: Manifest, target: Manifest) -> list[Manifest]:
-    last = {each["name"]: each for each in container["env"]}
-    wanted = {each["name"]: each for each in (find_container(target, container["name"]) or {}).get("env") or ()}
-    return [wanted[name] if name in wanted and _clash(each, wanted[name]) else each for name, each in last.items()]
-
-
-def _clash(live: Manifest, wanted: Manifest) -> bool:
-    return bool(live.get("valueFrom") and wanted.get("value")) or bool(live.get("value") and wanted.get("valueFrom"))
-
-
-def _form(entry: Manifest) -> str:
-    return "valueFrom" if entry.get("valueFrom") else "value"
+        for clash in () if live is None else find_clashes([live], [each], _FIELD, f"{path}.{_FIELD}"):
+            form, other = clash.live[0], clash.wanted[0]
+            reason = f"container {name}: {each['name']} has a {form}, and a {other} cannot be applied over it"
+            yield Repair(clash.path, reason)

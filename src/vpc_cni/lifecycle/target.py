@@ -1,6 +1,7 @@
 """What a change makes of the add-on, as Kubernetes objects: rendered as EKS does, from what EKS was asked for. Pure."""
 
 from vpc_cni.cluster import Inventory
+from vpc_cni.cluster.installed import find_image_set, find_installed
 from vpc_cni.errors import CallerError
 from vpc_cni.lifecycle.requests import Change
 from vpc_cni.manifests import (
@@ -20,8 +21,6 @@ from vpc_cni.manifests import (
     read_configuration,
     render,
 )
-from vpc_cni.self_managed import find_installed
-from vpc_cni.self_managed.planning import find_image_set
 
 _AGENT_REPOSITORY = "amazon-k8s-cni"
 

@@ -4,6 +4,7 @@ Decisions are pure and here; what acts is in ``flow``, on a ``vpc_cni.cluster.cl
 needs boto3, so it is imported where it is used and not from here.
 """
 
+from vpc_cni.cluster.installed import Installed, find_installed
 from vpc_cni.self_managed.backup import Backup, encode_backup, parse_backup, write_backup
 from vpc_cni.self_managed.detection import (
     NOT_ASKED,
@@ -11,10 +12,8 @@ from vpc_cni.self_managed.detection import (
     Detection,
     EksAnswer,
     EksVerdict,
-    Installed,
     Sighting,
     detect,
-    find_installed,
     judge_eks_error,
 )
 from vpc_cni.self_managed.kept import Setting

@@ -22,14 +22,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vpc_cni.cluster.inventory import AGENT, FIELD_MANAGER, containers, find_container
+from vpc_cni.cluster.inventory import AGENT, FIELD_MANAGER
 from vpc_cni.errors import CallerError
 from vpc_cni.manifests import (
-    AddonVersion,
-    ImageReference,
     Manifest,
-    parse_addon_version,
-    parse_image_reference,
 )
 
 _EKS_MANAGER = "eks"
@@ -160,29 +156,3 @@ def find_origin(daemon_set: Manifest) -> str:
 
 def _managers(daemon_set: Manifest) -> set[str]:
     return {str(each.get("manager", "")) for each in daemon_set.get("metadata", {}).get("managedFields") or ()}
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """What a DaemonSet runs. ``version`` is None when the tag is none, as with images pinned by digest alone.
-
-    ``images`` are those of all containers as text, init containers first.
-    """
-
-    image: ImageReference | None
-    version: AddonVersion | None
-    images: Mapping[str, str]
-
-
-def find_installed(daemon_set: Manifest) -> Installed:
-    """Return what runs, by the image of the container ``aws-node``, whatever registry or port is in it."""
-    images = {str(each.get("name", "")): str(each.get("image", "")) for each in containers(daemon_set)}
-    agent = find_container(daemon_set, AGENT)
-    try:
-        image = parse_image_reference(str((agent or {}).get("image", "")))
-    except CallerError:
-        return Installed(None, None, images)
-    try:
-        return Installed(image, parse_addon_version(image.tag), images)
-    except CallerError:
-        return Installed(image, None, images)

@@ -1,28 +1,28 @@
 """The steps that act on a cluster: read, apply, wait, restore. Thin: what to do was decided by pure modules."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from vpc_cni.cluster.applying import Mode
 from vpc_cni.cluster.conflicts import Conflict, find_conflicts
+from vpc_cni.cluster.fields import is_within
 from vpc_cni.cluster.inventory import (
     ADDON_OBJECTS,
     AGENT,
-    DAEMON_SETS,
+    DAEMON_SET,
     ENI_CONFIGS,
-    FIELD_MANAGER,
     POD_SELECTOR,
     PODS,
     Inventory,
-    Reference,
     reference_of,
 )
 from vpc_cni.cluster.rollout import Progress, find_troubles, judge_rollout
-from vpc_cni.errors import KubernetesError, RefusedError, RolloutError, RolloutTimeoutError
+from vpc_cni.cluster.trial import Trial, try_objects
+from vpc_cni.cluster.writing import apply_trials
+from vpc_cni.errors import FieldConflictError, KubernetesError, RefusedError, RolloutError, RolloutTimeoutError
 from vpc_cni.manifests import Manifest
 from vpc_cni.self_managed.detection import Sighting
 from vpc_cni.self_managed.planning import UpdatePlan
-from vpc_cni.self_managed.removals import lay_removals
 from vpc_cni.self_managed.restoring import RestorePlan
 from vpc_cni.self_managed.verification import Check, Outcome, judge_probe
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     # At run time the caller brings it: without lightkube, what needs no cluster still works.
     from vpc_cni.cluster.client import Cluster
 
-DAEMON_SET = Reference(DAEMON_SETS, AGENT)
 _POLL_SECONDS = 1.0
 
 
@@ -63,59 +62,50 @@ def list_agent_pods(cluster: "Cluster") -> tuple[Manifest, ...]:
     return cluster.list(PODS, POD_SELECTOR)
 
 
-@dataclass(frozen=True, slots=True)
-class DryRun:
-    """What an apply would come to, object by object in order, and which fields of others it would change."""
-
-    merged: tuple[Manifest, ...]
-    conflicts: tuple[Conflict, ...]
-
-
-def try_update(cluster: "Cluster", live: Inventory, plan: UpdatePlan) -> DryRun:
-    """Ask the API server what an update would come to; changes nothing.
+def try_update(cluster: "Cluster", plan: UpdatePlan) -> tuple[Trial, ...]:
+    """Ask the API server what an update would come to, object by object in order; changes nothing.
 
     Raises:
         KubernetesError: the API server would refuse an object, conflicts aside.
     """
-    merged = tuple(_try_object(cluster, each, plan) for each in plan.target)
-    conflicts = [
+    trials = try_objects(cluster, plan.target, plan.base)
+    for each in trials:
+        if each.refusal is not None:
+            raise each.refusal
+    return trials
+
+
+def conflicts_of(trials: Iterable[Trial], plan: UpdatePlan) -> tuple[Conflict, ...]:
+    """Return which fields of others an update would change, without variables that cannot stay as they are. Pure."""
+    mended = tuple(each.path for each in plan.repairs)
+    return tuple(
         conflict
-        for each in merged
-        if (before := live.find(reference_of(each))) is not None
-        for conflict in find_conflicts(before, each, FIELD_MANAGER)
-    ]
-    return DryRun(merged, tuple(conflicts))
-
-
-def _try_object(cluster: "Cluster", manifest: Manifest, plan: UpdatePlan) -> Manifest:
-    if _is_rewritten(manifest, plan):
-        return cluster.patch_strategic(DAEMON_SET, lay_removals(manifest, plan.removals), dry_run=True)
-    return cluster.apply(manifest, force=True, dry_run=True)
-
-
-def _is_rewritten(manifest: Manifest, plan: UpdatePlan) -> bool:
-    """Whether an apply alone would not do: see :mod:`~vpc_cni.self_managed.removals`."""
-    return bool(plan.removals.paths) and reference_of(manifest) == DAEMON_SET
-
-
-def repair(cluster: "Cluster", plan: UpdatePlan) -> None:
-    """End the states of the DaemonSet in which every apply fails."""
-    cluster.patch_json(DAEMON_SET, plan.repairs.patch)
+        for each in trials
+        for conflict in find_conflicts(each.plan)
+        if not any(is_within(conflict.path, path) for path in mended)
+    )
 
 
 def apply_update(
-    cluster: "Cluster", plan: UpdatePlan, *, force: bool, report: Callable[[Manifest], None] = lambda _: None
+    cluster: "Cluster",
+    trials: Iterable[Trial],
+    clock: Clock,
+    *,
+    force: bool,
+    report: Callable[[Manifest], None] = lambda _: None,
 ) -> None:
     """Apply all objects in order; ``report`` hears of each. Repeating it after a failure is harmless.
 
-    What goes from the DaemonSet goes in the same write that brings the new version; the apply after it changes no value
-    and makes us the owner.
+    Raises:
+        FieldConflictError: others have edited an object since it was tried; those before it were applied.
     """
-    for each in plan.target:
-        rewritten = _is_rewritten(each, plan)
-        if rewritten:
-            cluster.patch_strategic(DAEMON_SET, lay_removals(each, plan.removals))
-        report(cluster.apply(each, force=force or rewritten))
+    mode = Mode.OVERWRITE if force else Mode.NONE
+    refused = apply_trials(cluster, trials, mode, clock.sleep, creating=False, report=report)
+    if refused is not None:
+        raise FieldConflictError(
+            "\n  ".join(["others have edited fields that would change:", *refused.conflict_lines()]),
+            hint="look at the difference again; objects before this one were applied",
+        )
 
 
 def wait_for_rollout(

@@ -3,14 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from vpc_cni.cluster.inventory import (
-    AGENT,
-    Inventory,
-    find_named,
-    pod_spec,
-    reference_of,
-)
-from vpc_cni.cluster.repairs import Repairs, plan_repairs
+from vpc_cni.cluster.installed import Installed, find_image_set, find_installed, plain_form
+from vpc_cni.cluster.inventory import AGENT, Inventory, reference_of
+from vpc_cni.cluster.removals import find_removals
+from vpc_cni.cluster.repairs import Repair, find_repairs
 from vpc_cni.cluster.spelling import spell_as_live
 from vpc_cni.errors import CallerError, ConfigurationError, RefusedError, UnknownTypeError
 from vpc_cni.manifests import (
@@ -34,12 +30,10 @@ from vpc_cni.manifests import (
     strip_server_fields,
 )
 from vpc_cni.self_managed.carrying import Carried, lay_references, take_over
-from vpc_cni.self_managed.detection import AddonType, Detection, Installed, find_installed
+from vpc_cni.self_managed.detection import AddonType, Detection
 from vpc_cni.self_managed.kept import Setting, find_settings
-from vpc_cni.self_managed.removals import Removals, plan_removals
 
 _AGENT_REPOSITORY = "amazon-k8s-cni"
-_REFERENCE_ONLY_VOLUME = "xtables-lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +68,10 @@ class UpdatePlan:
 
     Attributes:
         target: objects in the order to apply them.
-        removals: what of the DaemonSet goes, since the old version made it and the new one lacks it.
+        removals: paths of what goes from the DaemonSet, since the old version made it and the new one lacks it.
         left: objects of the add-on that the new version has not; they stay.
+        repairs: variables over which the API server refuses every apply until they are mended.
+        base: the installation as its version makes it without settings.
         carried: settings that were taken over.
         settings: all that differs from the live version's plain form, and whether it stays as it is.
     """
@@ -84,9 +80,10 @@ class UpdatePlan:
     image_set: ImageSet
     target: tuple[Manifest, ...]
     changes: tuple[ObjectChange, ...]
-    removals: Removals
+    removals: tuple[str, ...]
     left: tuple[ObjectName, ...]
-    repairs: Repairs
+    repairs: tuple[Repair, ...]
+    base: Inventory
     carried: Carried
     settings: tuple[Setting, ...]
     notes: tuple[str, ...]
@@ -156,18 +153,11 @@ def plan_update(live: Inventory, wish: Wish, catalogue: Catalogue) -> UpdatePlan
         removals=removals,
         left=_left(live, target),
         repairs=_repairs(live, target),
+        base=base,
         carried=carried,
-        settings=find_settings(
-            live, base, ((each.name, one) for each in changes for one in each.changes), removals.paths
-        ),
+        settings=find_settings(live, base, ((each.name, one) for each in changes for one in each.changes), removals),
         notes=(*wish.notes, *notes, *_missing_notes(carried), *rendered.notes),
     )
-
-
-def find_image_set(live: Inventory) -> ImageSet:
-    """Tell whose images an installation runs: only the reference needs the lock of iptables."""
-    volumes = pod_spec(live.daemon_set or {}).get("volumes") or ()
-    return ImageSet.AWS if find_named(volumes, _REFERENCE_ONLY_VOLUME) else ImageSet.OWN
 
 
 def _live_registry(installed: Installed, image_set: ImageSet) -> Registry:
@@ -181,32 +171,6 @@ def _live_registry(installed: Installed, image_set: ImageSet) -> Registry:
             hint="give --registry with the registry that you copied them to",
         )
     return registry
-
-
-def plain_form(live: Inventory, catalogue: Catalogue, wanted: Profile) -> tuple[Inventory, tuple[str, ...]]:
-    """Return an installation as its version would be without settings, and notes for people.
-
-    Of the nearest older version where the catalogue has not that one, of ``wanted`` where nobody can tell the version.
-    """
-    installed = find_installed(live.daemon_set or {})
-    if live.daemon_set is None:
-        return Inventory(), ()
-    profile, notes = _profile_of(installed, catalogue, wanted)
-    images = plan_images(profile, find_image_set(live), Registry("base.invalid"))
-    return Inventory(render(profile, RenderOptions(images)).objects), notes
-
-
-def _profile_of(installed: Installed, catalogue: Catalogue, wanted: Profile) -> tuple[Profile, tuple[str, ...]]:
-    if installed.version is None:
-        return wanted, ("which version is live cannot be told from its image: all that differs counts as a setting",)
-    try:
-        return catalogue.find(installed.version), ()
-    except CallerError:
-        older = [each for each in catalogue.profiles if each.version.release <= installed.version.release]
-        profile = older[-1] if older else catalogue.profiles[0]
-        return profile, (
-            f"{installed.version} is not in the catalogue: settings are what differs from {profile.version}",
-        )
 
 
 def _merge(carried: Configuration, wish: Configuration) -> Configuration:
@@ -251,9 +215,9 @@ def _change_of(manifest: Manifest, live: Inventory) -> ObjectChange:
     )
 
 
-def _repairs(live: Inventory, target: tuple[Manifest, ...]) -> Repairs:
+def _repairs(live: Inventory, target: tuple[Manifest, ...]) -> tuple[Repair, ...]:
     before, wanted = live.daemon_set, Inventory(target).daemon_set
-    return plan_repairs(before, wanted) if before and wanted else Repairs()
+    return find_repairs(before, wanted) if before and wanted else ()
 
 
 def _missing_notes(carried: Carried) -> tuple[str, ...]:
@@ -269,6 +233,6 @@ def _left(live: Inventory, target: tuple[Manifest, ...]) -> tuple[ObjectName, ..
     return tuple(name_of(each) for each in found)
 
 
-def _removals(live: Inventory, base: Inventory, target: tuple[Manifest, ...]) -> Removals:
-    before, made, wanted = live.daemon_set, base.daemon_set, Inventory(target).daemon_set
-    return plan_removals(before, made, wanted) if before and made and wanted else Removals()
+def _removals(live: Inventory, base: Inventory, target: tuple[Manifest, ...]) -> tuple[str, ...]:
+    before, wanted = live.daemon_set, Inventory(target).daemon_set
+    return find_removals(before, base.daemon_set, wanted) if before and wanted else ()

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from vpc_cni.cluster import Claim, Mode, Outcome, plan_object
-from vpc_cni.cluster.applying import ApplyPlan, ObjectPlan, plan_release, plan_rewrite
+from vpc_cni.cluster.applying import ApplyPlan, ObjectPlan
 from vpc_cni.cluster.fields import find_field
+from vpc_cni.cluster.rewriting import plan_release, plan_rewrite
 
 ABOVE = '.spec.template.spec.containers[name="aws-node"]'
 AGENT = 'k:{"name":"aws-node"}'
@@ -111,7 +112,10 @@ def test_values_that_exclude_each_other_are_one_contest() -> None:
     assert planned.preserving == daemon_set(env=[{"name": "A"}])
     guard, replaced = plan_rewrite(live, planned.wanted, "eks")
     assert guard["value"] == "7"
-    assert replaced["value"]["containers"][0]["env"] == wanted["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert (
+        replaced["value"]["template"]["spec"]["containers"][0]["env"]
+        == wanted["spec"]["template"]["spec"]["containers"][0]["env"]
+    )
     assert plan_rewrite(live, planned.preserving, "eks") == ()
 
 

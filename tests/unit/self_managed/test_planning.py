@@ -9,6 +9,7 @@ import pytest
 from tests.unit.self_managed.conftest import ROLE
 from vpc_cni.cluster import Inventory
 from vpc_cni.cluster.inventory import SERVICE_ACCOUNTS, Reference, find_container
+from vpc_cni.cluster.rewriting import plan_rewrite
 from vpc_cni.errors import CallerError, ConfigurationError, RefusedError
 from vpc_cni.manifests import (
     ImageSet,
@@ -20,7 +21,6 @@ from vpc_cni.manifests import (
     read_configuration,
 )
 from vpc_cni.self_managed import UpdatePlan, Wish, find_target, plan_update
-from vpc_cni.self_managed.removals import lay_removals
 
 CATALOGUE = packaged_catalogue()
 Install = Callable[..., Inventory]
@@ -58,7 +58,7 @@ def test_an_update_to_the_same_version_changes_nothing(install: Install) -> None
     for image_set in ImageSet:
         plan = update(install("v1.16.2", image_set), "v1.16.2")
         assert [each for each in plan.changes if each.is_new or each.changes] == []
-        assert (plan.removals.paths, plan.left, plan.repairs.reasons, plan.image_set) == ((), (), (), image_set)
+        assert (plan.removals, plan.left, plan.repairs, plan.image_set) == ((), (), (), image_set)
 
 
 def test_defaults_of_the_old_version_are_no_settings(install: Install) -> None:
@@ -104,7 +104,7 @@ def test_a_variable_from_a_secret_is_kept_as_it_is(install: Install) -> None:
     assert env(agent(update(live, "v1.16.2")))["ADDITIONAL_ENI_TAGS"] == entry["valueFrom"]
     literal = update(live, "v1.16.2", env={"ADDITIONAL_ENI_TAGS": "{}"})
     assert env(agent(literal))["ADDITIONAL_ENI_TAGS"] == "{}"
-    assert "has a valueFrom, and a value cannot be applied over it" in literal.repairs.reasons[0]
+    assert "has a valueFrom, and a value cannot be applied over it" in literal.repairs[0].reason
 
 
 def test_a_default_that_was_deleted_is_noted(install: Install) -> None:
@@ -124,17 +124,18 @@ def test_a_setting_that_is_not_built_is_refused_by_name(install: Install) -> Non
 
 def test_what_only_the_old_version_made_goes(install: Install) -> None:
     plan = update(install("v1.16.2"), "v1.16.2", image_set=ImageSet.OWN)
-    assert '.spec.template.spec.containers[name="aws-eks-nodeagent"]' in plan.removals.paths
-    assert (
-        '.spec.template.spec.initContainers[name="aws-vpc-cni-init"].securityContext.privileged' in plan.removals.paths
-    )
+    assert '.spec.template.spec.containers[name="aws-eks-nodeagent"]' in plan.removals
+    assert '.spec.template.spec.initContainers[name="aws-vpc-cni-init"].securityContext.privileged' in plan.removals
     assert [each.name for each in plan.left] == ["policyendpoints.networking.k8s.aws"]
     daemon_set = Inventory(plan.target).daemon_set
     assert daemon_set is not None
-    patch = lay_removals(daemon_set, plan.removals)["spec"]["template"]["spec"]
-    assert {"name": "aws-eks-nodeagent", "$patch": "delete"} in patch["containers"]
-    assert patch["initContainers"][0]["securityContext"]["privileged"] is None
-    assert patch["initContainers"][0]["image"] == "mirror.example.com:5000/team/amazon-k8s-cni-init:v1.16.2"
+    live = install("v1.16.2").daemon_set
+    assert live is not None
+    (_guard, written) = plan_rewrite(live, daemon_set, "vpc-cni", plan.removals)
+    spec = written["value"]["template"]["spec"]
+    assert [each["name"] for each in spec["containers"]] == ["aws-node"]
+    assert "privileged" not in spec["initContainers"][0]["securityContext"]
+    assert spec["initContainers"][0]["image"] == "mirror.example.com:5000/team/amazon-k8s-cni-init:v1.16.2"
 
 
 def test_what_somebody_added_stays(install: Install) -> None:
@@ -142,7 +143,7 @@ def test_what_somebody_added_stays(install: Install) -> None:
     assert live.daemon_set is not None
     live.daemon_set["spec"]["template"]["spec"]["containers"].append({"name": "sidecar", "image": "a.example.com/b"})
     plan = update(live, "v1.16.2", image_set=ImageSet.OWN)
-    assert not [path for path in plan.removals.paths if "sidecar" in path]
+    assert not [path for path in plan.removals if "sidecar" in path]
 
 
 def test_a_variable_named_twice_is_mended_with_the_last_value(install: Install) -> None:
@@ -150,13 +151,9 @@ def test_a_variable_named_twice_is_mended_with_the_last_value(install: Install) 
         container["env"] += [{"name": "WARM_IP_TARGET", "value": "3"}, {"name": "WARM_IP_TARGET", "value": "4"}]
 
     plan = update(edited(install("v1.16.2"), repeat), "v1.16.2")
-    assert plan.repairs.reasons == (
+    assert [each.reason for each in plan.repairs] == [
         "container aws-node names WARM_IP_TARGET 2 times: the API server fails every apply",
-    )
-    guard, operation = plan.repairs.patch
-    assert guard["path"] == "/metadata/resourceVersion"
-    assert operation["path"] == "/spec/template/spec/containers/0/env"
-    assert [each["value"] for each in operation["value"] if each["name"] == "WARM_IP_TARGET"] == ["4"]
+    ]
     assert env(agent(plan))["WARM_IP_TARGET"] == "4"
 
 

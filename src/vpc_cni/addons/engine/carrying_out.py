@@ -1,81 +1,34 @@
-"""Carries out what was planned, object by object. Thin; every step may be repeated.
-
-Objects are applied by force, since what may be forced was decided before, and with the ``resourceVersion`` they were
-read with, so that an edit made in between is planned anew instead of being lost.
-"""
+"""Deletes what is ours, and says as issues what stood in the way of applies and deletions. Thin; may be repeated."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from vpc_cni.addons.engine.issues import conflict_issue, refusal_issue
 from vpc_cni.addons.model import Issue
-from vpc_cni.cluster.applying import ApplyPlan, Mode, Patch, plan_release, plan_rewrite
-from vpc_cni.cluster.inventory import DEFINITIONS, ENI_CONFIGS, Reference, reference_of
-from vpc_cni.cluster.trial import Api, Trial, is_going, list_applied, try_object
+from vpc_cni.cluster.applying import Mode
+from vpc_cni.cluster.inventory import ENI_CONFIGS, Reference, reference_of
+from vpc_cni.cluster.trial import Api, Trial, is_going, list_applied
+from vpc_cni.cluster.writing import ENI_CONFIG_DEFINITION, LOOK_SECONDS, apply_trials
 from vpc_cni.errors import KubernetesConflictError, KubernetesError
-from vpc_cni.manifests import Manifest
 
-_EDITS_IN_BETWEEN = 5
-_DEFINITION = Reference(DEFINITIONS, "eniconfigs.crd.k8s.amazonaws.com")
-_ESTABLISHED_SECONDS, _GONE_SECONDS, _LOOK_SECONDS = 10.0, 5.0, 0.1
+_GONE_SECONDS = 5.0
 
 
-def apply_trial(api: Api, trial: Trial, mode: Mode, *, creating: bool) -> Issue | None:
-    """Apply one object as planned; None when that was done.
+def apply_all(
+    api: Api, trials: tuple[Trial, ...], mode: Mode, sleep: Callable[[float], None], *, creating: bool
+) -> Issue | None:
+    """Apply all objects as planned; None when that was done.
 
     Raises:
         KubernetesError: worth another try.
     """
-    for _ in range(_EDITS_IN_BETWEEN):
-        try:
-            _write(api, trial, mode)
-        except KubernetesConflictError:
-            trial = try_object(api, trial.plan.wanted)
-            plan = ApplyPlan((trial.plan,))
-            if plan.is_refused(mode, creating=creating):
-                return conflict_issue(plan)
-        except KubernetesError as err:
-            if err.retryable:
-                raise
-            return refusal_issue(err)
-        else:
-            return None
-    raise KubernetesError(f"{trial.plan.name} is edited all the time", retryable=True)
-
-
-def _write(api: Api, trial: Trial, mode: Mode) -> None:
-    manifest, live = trial.plan.manifest(mode), trial.live
-    if live is not None:
-        live = _patched(api, live, plan_rewrite(live, manifest, api.field_manager))
-        live = _patched(api, live, plan_release(live, api.field_manager))
-        manifest = _guarded(manifest, live)
-    api.apply(manifest, force=True)
-
-
-def _patched(api: Api, live: Manifest, patch: Patch) -> Manifest:
-    return api.patch_json(reference_of(live), patch) if patch else live
-
-
-def _guarded(manifest: Manifest, live: Manifest) -> Manifest:
-    version = live["metadata"]["resourceVersion"]
-    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
-
-
-def wait_until_served(api: Api, sleep: Callable[[float], None]) -> None:
-    """Wait until the API server serves the definition of ENIConfigs, moments after it was applied.
-
-    Raises:
-        KubernetesError: not within ten seconds; worth another try.
-    """
-    for _ in range(_looks(_ESTABLISHED_SECONDS)):
-        if _is_established(api.get(_DEFINITION)):
-            return
-        sleep(_LOOK_SECONDS)
-    raise KubernetesError(f"{_DEFINITION} is not established", retryable=True)
-
-
-def _is_established(definition: Manifest | None) -> bool:
-    conditions = (definition or {}).get("status", {}).get("conditions") or ()
-    return any((each.get("type"), each.get("status")) == ("Established", "True") for each in conditions)
+    try:
+        refused = apply_trials(api, trials, mode, sleep, creating=creating)
+    except KubernetesError as err:
+        if err.retryable:
+            raise
+        return refusal_issue(err)
+    return conflict_issue(refused) if refused else None
 
 
 def delete_applied(
@@ -90,11 +43,11 @@ def delete_applied(
     """
     left: tuple[Reference, ...] = ()
     try:
-        for _ in range(_looks(_GONE_SECONDS)):
+        for _ in range(round(_GONE_SECONDS / LOOK_SECONDS)):
             left = _delete_once(api, keep)
             if not left:
                 return None
-            sleep(_LOOK_SECONDS)
+            sleep(LOOK_SECONDS)
     except KubernetesError as err:
         if err.retryable:
             raise
@@ -107,13 +60,11 @@ def _delete_once(api: Api, keep: frozenset[Reference]) -> tuple[Reference, ...]:
     left: list[Reference] = []
     for each in list_applied(api, keep):
         reference = reference_of(each)
-        if reference == _DEFINITION and api.list(ENI_CONFIGS):
+        if reference == ENI_CONFIG_DEFINITION and api.list(ENI_CONFIGS):
             continue
         left.append(reference)
         if not is_going(each):
-            api.delete(reference)
+            # Somebody writes to it at this moment: it is looked at again.
+            with suppress(KubernetesConflictError):
+                api.delete(reference)
     return tuple(left)
-
-
-def _looks(seconds: float) -> int:
-    return round(seconds / _LOOK_SECONDS)

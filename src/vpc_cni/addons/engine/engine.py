@@ -3,16 +3,17 @@
 import time
 from collections.abc import Callable
 
-from vpc_cni.addons.engine.carrying_out import apply_trial, delete_applied, wait_until_served
+from vpc_cni.addons.engine.carrying_out import apply_all, delete_applied
 from vpc_cni.addons.engine.issues import NO_REPLICAS, conflict_issue, missing_issue, refusal_issue
 from vpc_cni.addons.engine.target import render_desired
 from vpc_cni.addons.model import Applied, ConflictMode, Desired, Health, Issue
 from vpc_cni.cluster.applying import ApplyPlan, Mode
-from vpc_cni.cluster.inventory import ENI_CONFIGS, Inventory, reference_of
+from vpc_cni.cluster.installed import plain_form
+from vpc_cni.cluster.inventory import DAEMON_SET, Inventory, reference_of
 from vpc_cni.cluster.rollout import judge_rollout
 from vpc_cni.cluster.trial import Api, Trial, try_mode, try_objects
 from vpc_cni.errors import KubernetesError
-from vpc_cni.manifests import Catalogue, Images, Manifest, Profile, name_of
+from vpc_cni.manifests import Catalogue, Images, Manifest, Profile, name_of, parse_addon_version
 
 
 class AddonEngine:
@@ -49,7 +50,7 @@ class AddonEngine:
         wanted = render_desired(desired, self._catalogue, self._images)
         chosen, creating = Mode(mode.value), not previous_version
         try:
-            trials = try_objects(cluster, wanted)
+            trials = try_objects(cluster, wanted, self._base(cluster, desired))
             issues = _obstacles(cluster, trials, chosen, creating=creating)
         except KubernetesError as err:
             if err.retryable:
@@ -57,21 +58,15 @@ class AddonEngine:
             issues = (refusal_issue(err),)
         if issues:
             return Applied(issues, changed=False)
-        issue = self._apply(cluster, trials, chosen, creating=creating)
+        issue = apply_all(cluster, trials, chosen, self._sleep, creating=creating)
         if issue is None and not creating:
             issue = delete_applied(cluster, self._sleep, keep=frozenset(reference_of(each) for each in wanted))
         return Applied((issue,) if issue else ())
 
-    def _apply(self, cluster: Api, trials: tuple[Trial, ...], mode: Mode, *, creating: bool) -> Issue | None:
-        is_served = False
-        for each in trials:
-            if reference_of(each.plan.wanted).resource == ENI_CONFIGS and not is_served:
-                wait_until_served(cluster, self._sleep)
-                is_served = True
-            issue = apply_trial(cluster, each, mode, creating=creating)
-            if issue is not None:
-                return issue
-        return None
+    def _base(self, cluster: Api, desired: Desired) -> Inventory:
+        """Return what the live version makes without settings, whoever installed it."""
+        profile, live = self._catalogue.find(parse_addon_version(desired.version)), cluster.get(DAEMON_SET)
+        return plain_form(Inventory((live,) if live else ()), self._catalogue, profile)[0]
 
     def remove(self, cluster: Api, version: str, *, preserve: bool) -> Applied:  # noqa: ARG002 # the cluster says what is ours
         """Delete the add-on's objects that are ours, in a safe order; with ``preserve`` nothing is touched."""

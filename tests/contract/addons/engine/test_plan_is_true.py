@@ -1,15 +1,18 @@
 """What a plan foretells of each field is what happens: generated edits, versions, values and modes, one seed."""
 
+import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.contract.addons.engine.conftest import OBJECTS
 from vpc_cni.addons.engine.target import render_desired
 from vpc_cni.addons.model import ConflictMode
 from vpc_cni.cluster.applying import Mode, Outcome
 from vpc_cni.cluster.fields import ABSENT, find_field
+from vpc_cni.cluster.installed import plain_form
 from vpc_cni.cluster.inventory import (
     ADDON_OBJECTS,
     AGENT,
@@ -17,13 +20,23 @@ from vpc_cni.cluster.inventory import (
     CONFIG_MAPS,
     DAEMON_SETS,
     SERVICE_ACCOUNTS,
+    Inventory,
     Reference,
 )
 from vpc_cni.cluster.trial import plan_apply, try_objects
-from vpc_cni.manifests import ChangeKind, find_changes, name_of, packaged_catalogue, strip_server_fields
+from vpc_cni.errors import KubernetesError
+from vpc_cni.manifests import (
+    ChangeKind,
+    find_changes,
+    name_of,
+    packaged_catalogue,
+    parse_addon_version,
+    strip_server_fields,
+)
 
 SEED = 20240131
 COMBINATIONS = 100
+ADOPTIONS = 12
 VERSIONS = ("v1.12.6-eksbuild.2", "v1.15.1-eksbuild.1", "v1.16.2-eksbuild.1")
 MANAGERS = ("kubectl-edit", "kubectl-set", "helm")
 ROLE = "arn:aws:iam::111122223333:role/A"
@@ -123,7 +136,11 @@ def live_objects(site: Any) -> dict[Any, Any]:
 
 def value_at(objects: dict[Any, Any], name: Any, path: str) -> Any:
     value = find_field(objects.get(name, {}), path)
-    return None if value is ABSENT or value in ({}, [], "") else value
+    return None if value is ABSENT else none_if_empty(value)
+
+
+def none_if_empty(value: Any) -> Any:
+    return None if value in ({}, [], "") else value
 
 
 def differ(path: str, found: Any, shown: Any) -> bool:
@@ -132,50 +149,92 @@ def differ(path: str, found: Any, shown: Any) -> bool:
     return bool(find_changes({field: {"x": found}}, {field: {"x": shown}}, declared_only=shown is not None))
 
 
+def change_as_planned(
+    site: Any, target: dict[str, Any], mode: Mode, story: str, *, creating: bool
+) -> tuple[int, int, int]:
+    """Plan a change, make it, and compare; return how many fields were refused, written and kept."""
+    profile = packaged_catalogue().find(parse_addon_version(target["version"]))
+    wanted = render_desired(site.desired(**target), packaged_catalogue(), site.images)
+    live = site.api.get(DAEMON_SET)
+    base, _ = plain_form(Inventory((live,) if live else ()), packaged_catalogue(), profile)
+    plan = plan_apply(site.api, try_objects(site.api, wanted, base), removing=not creating)
+    before = live_objects(site)
+    previous = "" if creating else VERSIONS[0]
+    done = site.engine.install(site.api, site.desired(**target), ConflictMode(mode.value), previous)
+    after = live_objects(site)
+    is_refused = plan.is_refused(mode, creating=creating)
+    assert [each.message for each in done.issues] == ([plan.conflict_message()] if is_refused else []), story
+    expected, refused, written, kept = set(), int(is_refused), 0, 0
+    for each in plan.objects:
+        for one in each.fields:
+            outcome = plan.outcome(one, mode, creating=creating)
+            if outcome in (Outcome.SET, Outcome.REMOVED):
+                expected.add((each.name, one.path))
+                written += 1
+                shown = one.target if outcome is Outcome.SET else None
+            else:
+                shown = one.live
+                kept += one.claim != "foreign"
+            # What the API server fills in of a new item is not foretold where no dry run could be had.
+            assert not differ(one.path, value_at(after, each.name, one.path), none_if_empty(shown)), (story, one)
+    happened = {
+        (name, change.path)
+        for name in before.keys() & after.keys()
+        for change in find_changes(before[name], after[name])
+        if not (change.kind is ChangeKind.ADDED and change.after == "")
+    }
+    assert happened == expected, story
+    gone = set() if done.issues else {(each.kind, each.name) for each in plan.deletions}
+    assert {(each.kind, each.name) for each in before.keys() - after.keys()} == gone, story
+    return refused, written, kept
+
+
+@contextlib.contextmanager
+def other_managers(site: Any) -> Iterator[dict[str, Any]]:
+    others = {manager: site.log_in("a-token-of-tests", manager) for manager in MANAGERS}
+    yield others
+    for each in others.values():
+        each.close()
+
+
+def edit_at_random(others: dict[str, Any], chance: random.Random) -> None:
+    for _ in range(chance.randrange(5)):
+        edit, other = chance.choice(EDITS), others[chance.choice(MANAGERS)]
+        # An edit that the API server refuses is none.
+        with contextlib.suppress(KubernetesError):
+            edit(other, chance)
+
+
 @pytest.mark.timeout(120)
 def test_what_a_plan_foretells_is_what_happens(site: Any) -> None:
     chance = random.Random(SEED)  # noqa: S311 # no secret comes of it
-    others = {manager: site.log_in("a-token-of-tests", manager) for manager in MANAGERS}
-    refused = written = kept = 0
-    for number in range(COMBINATIONS):
-        if number % 4 == 0:
-            assert site.update("OVERWRITE", **wish(chance)).issues == ()
-        for _ in range(chance.randrange(5)):
-            chance.choice(EDITS)(others[chance.choice(MANAGERS)], chance)
-        target, mode = wish(chance), chance.choice(tuple(Mode))
-        wanted = render_desired(site.desired(**target), packaged_catalogue(), site.images)
-        plan = plan_apply(site.api, try_objects(site.api, wanted), removing=True)
-        before = live_objects(site)
-        done = site.engine.install(site.api, site.desired(**target), ConflictMode(mode.value), VERSIONS[0])
-        after = live_objects(site)
-        story = f"combination {number}, {mode}, {target}"
-        assert [each.message for each in done.issues] == (
-            [plan.conflict_message()] if plan.is_refused(mode, creating=False) else []
-        ), story
-        expected = set()
-        for each in plan.objects:
-            for one in each.fields:
-                outcome = plan.outcome(one, mode, creating=False)
-                if outcome in (Outcome.SET, Outcome.REMOVED):
-                    expected.add((each.name, one.path))
-                    written += 1
-                    shown = one.target if outcome is Outcome.SET else None
-                else:
-                    shown = one.live
-                    kept += one.claim != "foreign"
-                # What the API server fills in of a new item is not foretold where no dry run could be had.
-                found = value_at(after, each.name, one.path)
-                assert not differ(one.path, found, shown), (story, one)
-        happened = {
-            (name, change.path)
-            for name in before.keys() & after.keys()
-            for change in find_changes(before[name], after[name])
-            if not (change.kind is ChangeKind.ADDED and change.after == "")
-        }
-        assert happened == expected, story
-        gone = set() if done.issues else {(each.kind, each.name) for each in plan.deletions}
-        assert {(each.kind, each.name) for each in before.keys() - after.keys()} == gone, story
-        refused += bool(done.issues)
-    assert min(refused, written, kept) > COMBINATIONS // 10
-    for each in others.values():
-        each.close()
+    counts = [0, 0, 0]
+    with other_managers(site) as others:
+        for number in range(COMBINATIONS):
+            if number % 4 == 0:
+                assert site.update("OVERWRITE", **wish(chance)).issues == ()
+            edit_at_random(others, chance)
+            target, mode = wish(chance), chance.choice(tuple(Mode))
+            story = f"combination {number}, {mode}, {target}"
+            found = change_as_planned(site, target, mode, story, creating=False)
+            counts = [sum(each) for each in zip(counts, found, strict=True)]
+    assert min(counts) > COMBINATIONS // 10
+
+
+@pytest.mark.timeout(120)
+def test_what_a_plan_foretells_of_an_adoption_is_what_happens(site: Any, own_site: Any) -> None:
+    """Objects of the reference's manifests, edited; the service deploys its own images or the reference's."""
+    chance = random.Random(SEED)  # noqa: S311 # no secret comes of it
+    counts = [0, 0, 0]
+    with other_managers(site) as others:
+        for number in range(ADOPTIONS):
+            site.kubectl("delete", "--ignore-not-found", "--namespace=kube-system", "--now", *OBJECTS)
+            version, service = chance.choice(VERSIONS), chance.choice((site, own_site))
+            site.kubectl_apply_manifest(version)
+            edit_at_random(others, chance)
+            for _ in range(2):
+                target, mode, creating = wish(chance), chance.choice(tuple(Mode)), chance.random() < 0.5
+                story = f"adoption {number} of {version}, {mode}, own={service is own_site}, {creating=}, {target}"
+                found = change_as_planned(service, target, mode, story, creating=creating)
+                counts = [sum(each) for each in zip(counts, found, strict=True)]
+    assert min(counts) > ADOPTIONS // 4
