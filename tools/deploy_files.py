@@ -38,7 +38,7 @@ _REFERENCE = {
 
 def render_files() -> dict[str, str]:
     """Return every generated file: path below deploy/, and text."""
-    profile = packaged_catalogue().newest_profile()
+    profile = packaged_catalogue().default_profile()
     files = {f"{CHART}/{path}": text for path, text in render_chart(profile, __version__).items()}
     files["manifests/vpc-cni.yaml"] = _manifest(
         profile, ImageSet.OWN, Registry("registry.example.com"), _OWN_COMMENT.format(version=profile.version)

@@ -207,7 +207,7 @@ def _choose_profile(catalogue: Catalogue, version: str, kubernetes_version: str)
     if version:
         profile = catalogue.find(parse_addon_version(version), kubernetes)
     else:
-        profile = catalogue.newest_profile(kubernetes)
+        profile = catalogue.default_profile(kubernetes)
     return profile, catalogue.check(profile, kubernetes) if kubernetes else ()
 
 

@@ -12,6 +12,7 @@ connection or looks at a clock.
 """
 
 from vpc_cni.manifests.catalogue import (
+    Approximation,
     Catalogue,
     NewestVersions,
     Restriction,
@@ -43,7 +44,7 @@ from vpc_cni.manifests.images import (
     plan_images,
 )
 from vpc_cni.manifests.offers import Addon, Offer
-from vpc_cni.manifests.profile import PolicyRule, Profile
+from vpc_cni.manifests.profile import PolicyRule, Profile, Trait
 from vpc_cni.manifests.quantities import canonical_quantity, parse_quantity
 from vpc_cni.manifests.registries import (
     Partition,
@@ -66,6 +67,7 @@ from vpc_cni.manifests.yaml_text import encode_yaml, parse_yaml
 __all__ = [
     "Addon",
     "AddonVersion",
+    "Approximation",
     "Catalogue",
     "Change",
     "ChangeKind",
@@ -88,6 +90,7 @@ __all__ = [
     "RenderOptions",
     "Rendered",
     "Restriction",
+    "Trait",
     "canonical_quantity",
     "configuration_schema",
     "encode_yaml",

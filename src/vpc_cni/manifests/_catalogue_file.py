@@ -8,7 +8,7 @@ from datetime import date
 from vpc_cni.errors import ConfigurationError
 from vpc_cni.manifests._toml_table import Table
 from vpc_cni.manifests.offers import Addon, Offer
-from vpc_cni.manifests.profile import PolicyRule, Profile
+from vpc_cni.manifests.profile import PolicyRule, Profile, Trait
 from vpc_cni.manifests.versions import AddonVersion, KubernetesVersion
 
 FORMAT = 1
@@ -19,6 +19,7 @@ class CatalogueParts:
     """What a file holds; restrictions and tables of newest versions as the arguments of their types."""
 
     valid_at: date
+    default_release: AddonVersion | None
     sources: Mapping[str, str]
     profiles: tuple[Profile, ...]
     restrictions: tuple[tuple[AddonVersion, AddonVersion, KubernetesVersion, str, str], ...]
@@ -43,6 +44,7 @@ def read_catalogue_file(text: str, origin: str) -> CatalogueParts:
     addon = _read_addon(root)
     parts = CatalogueParts(
         valid_at=root.day("valid_at"),
+        default_release=root.addon_version("default_release") if "default_release" in root else None,
         sources=root.text_table("sources"),
         profiles=_read_profiles(root.tables("profile")),
         restrictions=tuple(map(_read_restriction, root.tables("restriction"))),
@@ -97,6 +99,8 @@ def _read_profile(table: Table, base: Profile) -> Profile:
         properties=texts("properties", base.properties),
         configurable_env=texts("configurable_env", base.configurable_env),
         configurable_init_env=texts("configurable_init_env", base.configurable_init_env),
+        excluded_compute_types=texts("excluded_compute_types", base.excluded_compute_types),
+        traits=_read_traits(table) if "traits" in table else base.traits,
         changes=table.texts("changes"),
         sources=table.texts("sources"),
     )
@@ -123,9 +127,19 @@ _NOTHING = Profile(
 
 
 def _read_rule(table: Table) -> PolicyRule:
-    rule = PolicyRule(table.texts("groups"), table.texts("resources"), table.texts("verbs"))
+    rule = PolicyRule(table.texts("groups"), table.texts("resources"), table.texts("verbs"), urls=table.texts("urls"))
     table.finish()
+    if not rule.verbs or bool(rule.urls) == bool(rule.groups and rule.resources):
+        raise ConfigurationError(f"{table.where}: a rule has verbs, and either groups and resources or urls")
     return rule
+
+
+def _read_traits(table: Table) -> frozenset[Trait]:
+    names = table.texts("traits")
+    unknown = sorted(set(names) - set(Trait))
+    if unknown:
+        raise ConfigurationError(f"{table.where}: no such trait: {', '.join(unknown)}")
+    return frozenset(map(Trait, names))
 
 
 def _read_restriction(

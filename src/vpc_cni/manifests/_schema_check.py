@@ -37,6 +37,8 @@ def _problems(schema: Schema, definitions: Mapping[str, Schema], value: object, 
     elif isinstance(value, list):
         for position, item in enumerate(value):
             yield from _problems(schema.get("items", {}), definitions, item, f"{path}[{position}]")
+    elif value not in schema.get("enum", (value,)):
+        yield f"{path}: does not have a value in the enumeration {_either(schema['enum'])}"
     elif isinstance(value, str):
         yield from _format_problems(schema.get("format", ""), value, path)
 

@@ -40,7 +40,9 @@ def cluster_role(profile: Profile, rules: Iterable[PolicyRule]) -> Manifest:
         "kind": "ClusterRole",
         "metadata": metadata(profile, namespaced=False),
         "rules": [
-            {"apiGroups": list(rule.groups), "resources": list(rule.resources), "verbs": list(rule.verbs)}
+            {"nonResourceURLs": list(rule.urls), "verbs": list(rule.verbs)}
+            if rule.urls
+            else {"apiGroups": list(rule.groups), "resources": list(rule.resources), "verbs": list(rule.verbs)}
             for rule in rules
         ],
     }

@@ -41,12 +41,28 @@ class NewestVersions:
 
 
 @dataclass(frozen=True, slots=True)
+class Approximation:
+    """How a version looks, as far as is known.
+
+    Attributes:
+        profile: has the version that was asked for.
+        basis: the older release whose profile it really is; None when the version has a profile of its own.
+        known_changes: what is known to have changed from ``basis`` to the version, and is *not* in the profile.
+    """
+
+    profile: Profile
+    basis: AddonVersion | None = None
+    known_changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """All that is known about versions.
 
     ``profiles`` are ascending by version, each with its upstream version; ``newest`` ascends by day; ``offers`` have
     the newest first. ``addon`` is None, and ``offers`` empty, in a catalogue for self-managed installations only.
     ``release_changes`` says what changed against the release before, where that is told apart from the profile.
+    ``default_release`` is what an installation of one's own gets when nobody names a version; None for the newest.
     """
 
     valid_at: date
@@ -57,6 +73,7 @@ class Catalogue:
     addon: Addon | None = None
     offers: tuple[Offer, ...] = ()
     release_changes: Mapping[AddonVersion, tuple[str, ...]] = field(default_factory=dict)
+    default_release: AddonVersion | None = None
 
     def find(self, version: AddonVersion, kubernetes: KubernetesVersion | None = None) -> Profile:
         """Return the profile of a version, with that very version in it.
@@ -93,6 +110,35 @@ class Catalogue:
             if kubernetes is None or self.refusal(profile, kubernetes) is None:
                 return profile
         raise CallerError(f"no version in the catalogue of {self.valid_at} runs on Kubernetes {kubernetes}")
+
+    def default_profile(self, kubernetes: KubernetesVersion | None = None) -> Profile:
+        """Return what an installation of one's own gets when nobody names a version, with its upstream version.
+
+        The newest that the cluster can run, up to ``default_release``.
+
+        Raises:
+            CallerError: no profile can run there.
+        """
+        if self.default_release is None:
+            return self.newest_profile(kubernetes)
+        older = tuple(each for each in self.profiles if each.version <= self.default_release)
+        return replace(self, profiles=older).newest_profile(kubernetes)
+
+    def approximate(self, version: AddonVersion) -> "Approximation":
+        """Return what is known of how a version looks: its profile, or that of the nearest older release.
+
+        Raises:
+            CallerError: there is no profile of it, and none of an older release.
+        """
+        if version in self.deployable:
+            return Approximation(self.find(version))
+        older = [each for each in self.profiles if each.version.release <= version.release]
+        if not older:
+            self.find(version)
+        basis = older[-1] if older else self.profiles[0]
+        between = [each for each in self.release_changes if basis.version < each <= version.release]
+        known = tuple(f"{each}: {line}" for each in sorted(between) for line in self.release_changes[each])
+        return Approximation(replace(basis, version=version), basis.version, known)
 
     def listed_versions(self, kubernetes: KubernetesVersion | None = None) -> tuple[AddonVersion, ...]:
         """Return the managed versions that EKS offers to a cluster (None: to any), newest first."""
@@ -172,7 +218,7 @@ class Catalogue:
 
     def _refuse(self, refusal: str | None, kubernetes: KubernetesVersion) -> None:
         if refusal is not None:
-            better = self.newest_profile(kubernetes).version
+            better = self.default_profile(kubernetes).version
             raise ConfigurationError(refusal, hint=f"use {better}, or update the cluster first")
 
 
@@ -192,8 +238,10 @@ def parse_catalogue(text: str, origin: str) -> Catalogue:
         addon=parts.addon,
         offers=tuple(sorted(parts.offers, key=lambda offer: offer.version, reverse=True)),
         release_changes=parts.changes,
+        default_release=parts.default_release,
     )
     _check_sources(catalogue, origin)
+    _check_default_release(catalogue, origin)
     check_offers(catalogue.offers, catalogue.deployable, origin)
     _check_restrictions(catalogue, origin)
     return catalogue
@@ -208,6 +256,12 @@ def _check_sources(catalogue: Catalogue, origin: str) -> None:
     unknown = sorted(named - set(catalogue.sources))
     if unknown:
         raise ConfigurationError(f"{origin}: no such source: {', '.join(unknown)}", hint="add it to [sources]")
+
+
+def _check_default_release(catalogue: Catalogue, origin: str) -> None:
+    release = catalogue.default_release
+    if release is not None and (release.build or release not in catalogue.deployable):
+        raise ConfigurationError(f"{origin}: default_release {release} is no release with a profile")
 
 
 def _check_restrictions(catalogue: Catalogue, origin: str) -> None:

@@ -38,7 +38,7 @@ def chart_values(profile: Profile) -> Manifest:
         "livenessProbeTimeoutSeconds": PROBE_TIMEOUT_SECONDS,
         "readinessProbeTimeoutSeconds": PROBE_TIMEOUT_SECONDS,
         "tolerations": list(DEFAULT_TOLERATIONS),
-        "affinity": default_affinity(),
+        "affinity": default_affinity(profile),
         "enableNetworkPolicy": "false",
         **options,
     }

@@ -1,5 +1,6 @@
 """What one version of the add-on looks like, as data. Pure values; ``catalogue`` reads them from a file."""
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,11 +9,25 @@ from vpc_cni.manifests.versions import AddonVersion, KubernetesVersion
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """One rule of a ClusterRole; all three tuples have at least one entry, in the order to print."""
+    """One rule of a ClusterRole in the order to print: of groups and resources, or of ``urls`` (nonResourceURLs)."""
 
     groups: tuple[str, ...]
     resources: tuple[str, ...]
     verbs: tuple[str, ...]
+    urls: tuple[str, ...] = ()
+
+
+class Trait(enum.StrEnum):
+    """A difference between versions that is neither a variable, a flag nor a right."""
+
+    LOCK_FILE_MADE = "lock-file-made"
+    """The mount of ``/run/xtables.lock`` makes the file where it is missing."""
+    POLICY_AGENT_PORT = "policy-agent-port"
+    """The third container declares the port of its metrics."""
+    ENI_CONFIG_FIELDS = "eni-config-fields"
+    """The definition of ENIConfig describes subnet and security groups."""
+    POLICY_ENDPOINT_DOMAINS = "policy-endpoint-domains"
+    """The definition of PolicyEndpoint has domain names beside address ranges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +45,8 @@ class Profile:
         network_policy_agent: tag of the third container's image; empty where the version has none.
         env: literal variables of container ``aws-node``; ``downward_env`` those taken from pod fields (field path).
         config_map: data of ConfigMap ``amazon-vpc-cni``; empty: no such object.
-        node_agent_args: flags of the third container without dashes, in order.
+        node_agent_args: flags of the third container without dashes.
+        excluded_compute_types: of EKS, on whose nodes the DaemonSet does not run.
         rules: of ClusterRole ``aws-node`` in the reference.
         properties: names at the top of the schema of configuration values.
         configurable_env: variables that configuration values may set, where the version knows them.
@@ -55,6 +71,8 @@ class Profile:
     network_policy_agent: str = ""
     config_map: Mapping[str, str] = field(default_factory=dict)
     node_agent_args: Mapping[str, str] = field(default_factory=dict)
+    excluded_compute_types: tuple[str, ...] = ("fargate",)
+    traits: frozenset[Trait] = frozenset()
 
     @property
     def versions(self) -> tuple[AddonVersion, ...]:

@@ -20,7 +20,7 @@ from vpc_cni.manifests.definitions import (
 )
 from vpc_cni.manifests.images import Images, ImageSet
 from vpc_cni.manifests.metadata import CONFIG_MAP_NAME, metadata
-from vpc_cni.manifests.profile import Profile
+from vpc_cni.manifests.profile import Profile, Trait
 from vpc_cni.manifests.registries import Partition
 from vpc_cni.manifests.schema import introduced
 from vpc_cni.manifests.workload import Environment, daemon_set
@@ -90,9 +90,10 @@ def render(profile: Profile, options: RenderOptions) -> Rendered:
 def _objects(profile: Profile, options: RenderOptions, environment: Environment) -> tuple[Manifest, ...]:
     rules = plan_rules(profile, options.images.image_set, environment.agent)
     has_policy_agent = options.images.policy_agent is not None
+    has_domains = Trait.POLICY_ENDPOINT_DOMAINS in profile.traits
     return (
-        eni_config_definition(),
-        *((policy_endpoint_definition(),) if has_policy_agent else ()),
+        eni_config_definition(with_fields=Trait.ENI_CONFIG_FIELDS in profile.traits),
+        *((policy_endpoint_definition(with_domains=has_domains),) if has_policy_agent else ()),
         service_account(profile, options.role_arn),
         *_config_map(profile, options.configuration),
         cluster_role(profile, rules),

@@ -20,6 +20,8 @@ _TEXT: Schema = {"type": "string"}
 _BOOLEAN: Schema = {"format": "boolean", "type": "string"}
 _INTEGER: Schema = {"format": "integer", "type": "string"}
 _NUMBER: Schema = {"type": "integer"}
+# The one variable that EKS lists the values of; `none`, which the agent knows too, cannot be asked for there.
+_CHOICES = {"NETWORK_POLICY_ENFORCING_MODE": ("standard", "strict")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ NODE_AGENT_OPTIONS = (
     Option("healthProbeBindAddr", _INTEGER, "health-probe-bind-addr", prefix=":"),
     Option("metricsBindAddr", _INTEGER, "metrics-bind-addr", prefix=":"),
     Option("conntrackCacheCleanupPeriod", _NUMBER, "conntrack-cache-cleanup-period"),
+    Option("conntrackCacheTableSize", _NUMBER, "conntrack-cache-table-size"),
+    Option("logLevel", _TEXT, "log-level"),
+    Option("networkPolicyAgentLogFileLocation", _TEXT, "log-file"),
 )
 
 
@@ -118,6 +123,8 @@ def introduced(setting: Setting[object]) -> AddonVersion:
 
 def env_schema(setting: Setting[object]) -> Schema:
     """Describe the text of one variable by the kind of its setting."""
+    if setting.name in _CHOICES:
+        return {"enum": list(_CHOICES[setting.name]), "type": "string"}
     kind = setting.kind.name.partition(",")[0]
     return {"boolean": _BOOLEAN, "integer": _INTEGER}.get(kind, _TEXT)
 

@@ -5,7 +5,7 @@ the containers of the set need (``privileges``).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vpc_cni.manifests.configuration import Configuration
@@ -17,7 +17,7 @@ from vpc_cni.manifests.privileges import (
     init_security_context,
     policy_agent_security_context,
 )
-from vpc_cni.manifests.profile import Profile
+from vpc_cni.manifests.profile import Profile, Trait
 
 METRICS_PORT = 61678
 PROBE_TIMEOUT_SECONDS = 10
@@ -26,6 +26,21 @@ DEFAULT_TOLERATIONS: tuple[Manifest, ...] = ({"operator": "Exists"},)
 _PROBE_COMMAND = ("/app/grpc-health-probe", "-addr=:50051", "-connect-timeout=5s", "-rpc-timeout=5s")
 # Ours tells an agent that waits, for which a restart is no help, from one that hangs.
 _LIVENESS_COMMAND = {ImageSet.OWN: (*_PROBE_COMMAND, "-service=liveness"), ImageSet.AWS: _PROBE_COMMAND}
+
+
+# Flags of the third container as manifests of the reference order them; which there are is for the version to say.
+_FLAGS = (
+    "enable-ipv6",
+    "enable-network-policy",
+    "enable-cloudwatch-logs",
+    "enable-policy-event-logs",
+    "log-file",
+    "metrics-bind-addr",
+    "health-probe-bind-addr",
+    "conntrack-cache-cleanup-period",
+    "conntrack-cache-table-size",
+    "log-level",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +87,28 @@ def daemon_set(profile: Profile, images: Images, environment: Environment, confi
             "selector": {"matchLabels": dict(SELECTOR)},
             "template": {
                 "metadata": {"labels": dict(POD_LABELS)},
-                "spec": _pod_spec(images, environment, configuration),
+                "spec": _pod_spec(profile, images, environment, configuration),
             },
         },
     }
 
 
-def _pod_spec(images: Images, environment: Environment, configuration: Configuration) -> Manifest:
+def _pod_spec(profile: Profile, images: Images, environment: Environment, configuration: Configuration) -> Manifest:
     containers = [_agent(images, environment, configuration)]
     if images.policy_agent is not None:
-        containers.append(_policy_agent(str(images.policy_agent), environment))
+        containers.append(_policy_agent(profile, str(images.policy_agent), environment))
     tolerations = DEFAULT_TOLERATIONS if configuration.tolerations is None else configuration.tolerations
+    affinity = default_affinity(profile) if configuration.affinity is None else dict(configuration.affinity)
     return {
         "priorityClassName": "system-node-critical",
         "serviceAccountName": NAME,
         "hostNetwork": True,
         "terminationGracePeriodSeconds": 10,
         "tolerations": [dict(toleration) for toleration in tolerations],
-        "affinity": default_affinity() if configuration.affinity is None else dict(configuration.affinity),
+        "affinity": affinity,
         "initContainers": [_init(images, environment)],
         "containers": containers,
-        "volumes": [volume.manifest() for volume in _volumes(images)],
+        "volumes": [volume.manifest() for volume in _volumes(profile, images)],
     }
 
 
@@ -134,13 +150,17 @@ def _agent_mounts(image_set: ImageSet) -> list[Manifest]:
     return [_PLUGINS.at("/host/opt/cni/bin"), *shared, _XTABLES.at("/run/xtables.lock")]
 
 
-def _policy_agent(image: str, environment: Environment) -> Manifest:
+def _policy_agent(profile: Profile, image: str, environment: Environment) -> Manifest:
+    args = environment.policy_agent_args
+    port = int(args["metrics-bind-addr"].rpartition(":")[2])
+    declared = Trait.POLICY_AGENT_PORT in profile.traits
     return {
         "name": "aws-eks-nodeagent",
         "image": image,
+        **({"ports": [{"containerPort": port, "name": "agentmetrics"}]} if declared else {}),
         # Its own node whatever a user says to the agent.
         "env": _downward({"MY_NODE_NAME": "spec.nodeName"}),
-        "args": [f"--{flag}={value}" for flag, value in environment.policy_agent_args.items()],
+        "args": [f"--{flag}={args[flag]}" for flag in sorted(args, key=_flag_place)],
         "resources": {"requests": {"cpu": "25m"}},
         "securityContext": policy_agent_security_context(),
         "volumeMounts": [
@@ -152,10 +172,16 @@ def _policy_agent(image: str, environment: Environment) -> Manifest:
     }
 
 
-def _volumes(images: Images) -> list[_Volume]:
+def _flag_place(flag: str) -> tuple[int, str]:
+    """Return where a flag of the third container stands; those that nobody knows come last."""
+    return (_FLAGS.index(flag) if flag in _FLAGS else len(_FLAGS), flag)
+
+
+def _volumes(profile: Profile, images: Images) -> list[_Volume]:
     if images.image_set is ImageSet.OWN:
         return [_PLUGINS, _CONFLIST, _LOGS, _RUN]
-    return [*([] if images.policy_agent is None else [_BPF]), _PLUGINS, _CONFLIST, _LOGS, _RUN, _XTABLES]
+    lock = replace(_XTABLES, kind="FileOrCreate") if Trait.LOCK_FILE_MADE in profile.traits else _XTABLES
+    return [*([] if images.policy_agent is None else [_BPF]), _PLUGINS, _CONFLIST, _LOGS, _RUN, lock]
 
 
 def _probe(command: Sequence[str], initial_delay_seconds: int, timeout_seconds: int | None) -> Manifest:
@@ -174,12 +200,13 @@ def _downward(env: Mapping[str, str]) -> list[dict[str, Any]]:
     return [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in env.items()]
 
 
-def default_affinity() -> Manifest:
-    """Return where the DaemonSet runs: Linux on EC2. Nodes of Fargate carry a copy of their own."""
+def default_affinity(profile: Profile) -> Manifest:
+    """Return where the DaemonSet runs: Linux on EC2. Nodes that EKS sees to itself carry a copy of their own."""
+    excluded = list(profile.excluded_compute_types)
     expressions = [
         {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
         {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64", "arm64"]},
-        {"key": "eks.amazonaws.com/compute-type", "operator": "NotIn", "values": ["fargate"]},
+        {"key": "eks.amazonaws.com/compute-type", "operator": "NotIn", "values": excluded},
     ]
     terms = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}

@@ -114,7 +114,7 @@ def find_target(
         CallerError: there is no such version.
     """
     try:
-        profile = catalogue.newest_profile(kubernetes) if version is None else catalogue.find(version, kubernetes)
+        profile = catalogue.default_profile(kubernetes) if version is None else catalogue.find(version, kubernetes)
         return profile, catalogue.check(profile, kubernetes)
     except ConfigurationError as err:
         raise RefusedError(err.message, hint=err.hint) from err

@@ -78,6 +78,12 @@ ENABLE_IMDS_ONLY_MODE = _mode(
     "a node without EC2 access is not built yet (DISABLE_NETWORK_RESOURCE_PROVISIONING=true never changes EC2, but "
     "does read it)",
 )
+INCLUDE_COOLDOWN = _mode(
+    "INCLUDE_COOLDOWN_IPS_IN_POOL_SIZE",
+    "1.21.2",
+    "Count addresses that cool down as part of the pool.",
+    "such a pool is not built yet",
+)
 NETWORK_POLICY_ENFORCING_MODE = Setting(
     "NETWORK_POLICY_ENFORCING_MODE",
     choice("none", "standard", "strict"),
@@ -100,6 +106,7 @@ MODES: tuple[Setting[object], ...] = (
     ENABLE_MULTI_NIC,
     ENABLE_V6_EGRESS,
     ENABLE_IMDS_ONLY_MODE,
+    INCLUDE_COOLDOWN,
     NETWORK_POLICY_ENFORCING_MODE,
 )
 

@@ -13,7 +13,7 @@ from vpc_cni.kube import PODS, EventBook, EventType, KubeClient, ObjectReference
 from vpc_cni.manifests import PolicyRule, encode_yaml, packaged_catalogue
 from vpc_cni.manifests.access import ANNOTATE_RULE, OWN_RULES, cluster_role, cluster_role_binding, service_account
 
-PROFILE = packaged_catalogue().newest_profile()
+PROFILE = packaged_catalogue().default_profile()
 RULES = (*OWN_RULES, ANNOTATE_RULE)
 _PATIENCE_SECONDS = 10.0
 

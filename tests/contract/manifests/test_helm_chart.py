@@ -27,7 +27,7 @@ from vpc_cni.manifests import (
 CHART = Path(__file__).resolve().parents[3] / "deploy" / "helm" / "vpc-cni"
 HELM = shutil.which("helm") or ""
 REGISTRY = "mirror.example.com:5000/team"
-PROFILE = packaged_catalogue().newest_profile()
+PROFILE = packaged_catalogue().default_profile()
 ROLE = "arn:aws:iam::111122223333:role/AmazonEKSVPCCNIRole"
 
 pytestmark = pytest.mark.skipif(not HELM, reason="no helm in PATH: docs/contributing.md says how to get one")

@@ -74,7 +74,7 @@ def test_versions_that_a_cluster_gets(kubernetes: str, text: str | None, version
         ("1.23", "v1.16.0-eksbuild.1"),
         ("1.28", "v1.12.6-eksbuild.1"),
         # Offered by EKS, but there is no profile to deploy it with.
-        ("1.29", "v1.18.0-eksbuild.1"),
+        ("1.29", "v1.18.3-eksbuild.1"),
         ("1.29", "1.16.2-eksbuild.1"),
         ("1.29", "v1.16.02-eksbuild.1"),
         ("1.29", "V1.16.2-eksbuild.1"),

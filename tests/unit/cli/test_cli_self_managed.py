@@ -156,7 +156,7 @@ def test_the_schema_is_printed(run: Any) -> None:
         (("render", *REGISTRY, "--region", "cn-north-1", "--partition", "aws"), "lies in partition aws-cn"),
         (("render", "--registry", "https://a.b"), "no registry"),
         (("render", *REGISTRY, "--version", "latest"), "no version of the add-on"),
-        (("render", *REGISTRY, "--version", "v1.19.0-eksbuild.1"), "without a profile"),
+        (("render", *REGISTRY, "--version", "v1.19.2-eksbuild.1"), "without a profile"),
         (("render", *REGISTRY, "--kubernetes-version", "new"), "no version of Kubernetes"),
         (("render", *REGISTRY, "--version", "v1.16.0", "--kubernetes-version", "1.23"), "needs Kubernetes 1.24"),
         (("render", *REGISTRY, "--env", "A"), "has no NAME=VALUE"),

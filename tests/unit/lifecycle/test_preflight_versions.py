@@ -97,7 +97,7 @@ def test_network_policy_needs_a_cluster_that_has_it() -> None:
 
 
 def test_a_version_without_a_profile_leaves_values_to_eks() -> None:
-    assert check_values("values", "{}", "v1.18.0-eksbuild.1", CLUSTER, CATALOGUE).level is Level.SKIPPED
+    assert check_values("values", "{}", "v1.18.3-eksbuild.1", CLUSTER, CATALOGUE).level is Level.SKIPPED
 
 
 def test_pod_identity() -> None:

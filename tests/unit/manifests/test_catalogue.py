@@ -36,9 +36,14 @@ sources = ["page"]
         ("v1.16.0", "1.0.0", "v1.0.7"),
         ("v1.16.2-eksbuild.1", "0.4.0", "v1.0.7"),
         ("v1.16.2", "0.4.0", "v1.0.7"),
+        ("v1.17.1-eksbuild.1", "0.4.0", "v1.1.0"),
+        ("v1.18.6-eksbuild.1", "0.4.0", "v1.1.3"),
+        ("v1.19.6-eksbuild.7", "0.4.0", "v1.2.2"),
+        ("v1.20.5-eksbuild.1", "0.4.0", "v1.2.7"),
+        ("v1.21.2-eksbuild.2", "0.4.0", "v1.3.5"),
     ],
 )
-def test_versions_of_the_seed_are_there(version: str, cni_version: str, policy_agent: str) -> None:
+def test_versions_are_there(version: str, cni_version: str, policy_agent: str) -> None:
     profile = CATALOGUE.find(parse_addon_version(version))
     assert str(profile.version) == version
     assert (profile.cni_version, profile.network_policy_agent) == (cni_version, policy_agent)
@@ -102,15 +107,27 @@ def test_a_cluster_newer_than_the_catalogue_is_noted() -> None:
 
 def test_a_version_that_is_only_listed_is_told_from_one_that_does_not_exist() -> None:
     with pytest.raises(CallerError, match="is listed, but without a profile"):
-        CATALOGUE.find(parse_addon_version("v1.19.0-eksbuild.1"))
+        CATALOGUE.find(parse_addon_version("v1.19.2-eksbuild.1"))
     with pytest.raises(CallerError, match=r"is not in the catalogue of 2026") as caught:
         CATALOGUE.find(parse_addon_version("v1.16.2-eksbuild.9"))
     assert "v1.16.2-eksbuild.1" in caught.value.hint
 
 
 def test_the_newest_profile_has_no_build() -> None:
-    assert str(CATALOGUE.newest_profile().version) == "v1.16.2"
-    assert str(CATALOGUE.newest_profile(parse_kubernetes_version("1.20")).version) == "v1.16.2"
+    assert str(CATALOGUE.newest_profile().version) == "v1.21.2"
+
+
+def test_nobody_gets_a_later_release_than_the_default_without_asking() -> None:
+    assert str(CATALOGUE.default_profile().version) == "v1.16.2"
+    assert str(CATALOGUE.default_profile(parse_kubernetes_version("1.20")).version) == "v1.16.2"
+    assert str(CATALOGUE.default_profile(parse_kubernetes_version("1.34")).version) == "v1.16.2"
+
+
+def test_a_catalogue_without_a_default_takes_the_newest() -> None:
+    newer = '[[profile]]\nrelease = "v9.0.1"\nextends = "v9.0.0"\nnewest_kubernetes = "1.30"\n'
+    assert str(parse_catalogue(SMALL + newer, "mine.toml").default_profile().version) == "v9.0.1"
+    fixed = 'default_release = "v9.0.0"' + SMALL + newer
+    assert str(parse_catalogue(fixed, "mine.toml").default_profile().version) == "v9.0.0"
 
 
 def test_a_catalogue_of_ones_own_takes_the_place_of_the_packaged_one() -> None:
@@ -146,6 +163,10 @@ def test_a_profile_inherits_what_it_does_not_say() -> None:
         ("valid_at = 2024-03-01", 'valid_at = "today"', "valid_at must be a date"),
         ("builds = [2]", 'extends = "v8.0.0"', "does not stand before it"),
         ("[[profile]]", "[[profil]]", "unknown field profil"),
+        ("format = 1", 'format = 1\ndefault_release = "v9.0.1"', "default_release v9.0.1 is no release with a profile"),
+        ("builds = [2]", 'traits = ["odd"]', "no such trait: odd"),
+        ("builds = [2]", 'rules = [{ urls = ["/a"] }]', "a rule has verbs, and either"),
+        ("builds = [2]", 'rules = [{ verbs = ["get"], groups = [""] }]', "a rule has verbs, and either"),
     ],
 )
 def test_what_is_wrong_with_a_catalogue_is_named(old: str, new: str, message: str) -> None:

@@ -14,7 +14,7 @@ from vpc_cni.manifests.helm_values import chart_schema, chart_values
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy"
-PROFILE = packaged_catalogue().newest_profile()
+PROFILE = packaged_catalogue().default_profile()
 
 
 def load_tool() -> ModuleType:

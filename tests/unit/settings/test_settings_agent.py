@@ -136,6 +136,7 @@ def test_without_ipv4_the_error_explains_the_default(text: str | None) -> None:
         "ENABLE_MULTI_NIC",
         "ENABLE_V6_EGRESS",
         "ENABLE_IMDS_ONLY_MODE",
+        "INCLUDE_COOLDOWN_IPS_IN_POOL_SIZE",
     ],
 )
 def test_modes_that_are_not_built_are_refused_by_name(name: str) -> None:

@@ -64,7 +64,7 @@ def find_profile(version: str, kubernetes_version: str) -> Profile:
     catalogue = packaged_catalogue()
     kubernetes = parse_kubernetes_version(kubernetes_version)
     if not version:
-        return catalogue.newest_profile(kubernetes)
+        return catalogue.default_profile(kubernetes)
     profile = catalogue.find(parse_addon_version(version), kubernetes)
     catalogue.check(profile, kubernetes)
     return profile

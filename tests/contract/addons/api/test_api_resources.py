@@ -92,17 +92,17 @@ def test_the_version_of_a_cluster_goes_up_by_one(eks: Any, cluster: str) -> None
 
 def test_cluster_versions(eks: Any) -> None:
     usual = eks.describe_cluster_versions()["clusterVersions"]
-    assert [each["clusterVersion"] for each in usual] == ["1.29", "1.28", "1.27", "1.26", "1.25", "1.24", "1.23"]
+    assert [each["clusterVersion"] for each in usual] == [f"1.{minor}" for minor in range(36, 22, -1)]
     assert {each["versionStatus"] for each in usual} == {"STANDARD_SUPPORT"}
-    assert [each["clusterVersion"] for each in usual if each["defaultVersion"]] == ["1.29"]
+    assert [each["clusterVersion"] for each in usual if each["defaultVersion"]] == ["1.36"]
 
     def names(**members: Any) -> list[str]:
         return [each["clusterVersion"] for each in eks.describe_cluster_versions(**members)["clusterVersions"]]
 
-    assert names(defaultOnly=True) == ["1.29"]
+    assert names(defaultOnly=True) == ["1.36"]
     assert names(clusterVersions=["1.25", "1.36", "0.1"]) == ["1.36", "1.25"]
-    assert "1.36" in names(includeAll=True)
-    assert "1.36" in names(versionStatus="UNSUPPORTED")
+    assert "1.23" in names(includeAll=True)
+    assert names(versionStatus="UNSUPPORTED") == []
     assert names(status="standard-support") == [each["clusterVersion"] for each in usual]
     assert names(clusterType="other") == []
 
@@ -215,18 +215,19 @@ def test_tags_of_everything_with_an_arn(site: Site, eks: Any, cluster: str) -> N
 def test_versions_of_the_addon(eks: Any) -> None:
     [addon] = eks.describe_addon_versions(addonName="vpc-cni", kubernetesVersion="1.29")["addons"]
     assert (addon["type"], addon["owner"], addon["publisher"]) == ("networking", "aws", "eks")
-    assert [each["addonVersion"] for each in addon["addonVersions"]] == [
-        "v1.16.2-eksbuild.1",
-        "v1.16.0-eksbuild.1",
-        "v1.15.1-eksbuild.1",
-    ]
-    newest = addon["addonVersions"][0]
-    assert newest["architecture"] == ["amd64", "arm64"]
-    assert newest["computeTypes"] == ["ec2"]
-    assert newest["compatibilities"] == [{"clusterVersion": "1.29", "platformVersions": ["*"], "defaultVersion": True}]
-    assert (newest["requiresConfiguration"], newest["requiresIamPermissions"]) == (False, True)
+    found = {each["addonVersion"]: each for each in addon["addonVersions"]}
+    assert next(iter(found)) == "v1.20.4-eksbuild.1"
+    assert list(found)[-3:] == ["v1.16.2-eksbuild.1", "v1.16.0-eksbuild.1", "v1.15.1-eksbuild.1"]
+    usual = found["v1.16.2-eksbuild.1"]
+    assert usual["architecture"] == ["amd64", "arm64"]
+    assert usual["computeTypes"] == ["ec2"]
+    assert usual["compatibilities"] == [{"clusterVersion": "1.29", "platformVersions": ["*"], "defaultVersion": True}]
+    assert (usual["requiresConfiguration"], usual["requiresIamPermissions"]) == (False, True)
+    defaults = [name for name, each in found.items() if each["compatibilities"][0]["defaultVersion"]]
+    assert defaults == ["v1.16.2-eksbuild.1"]
     [whole] = eks.describe_addon_versions()["addons"]
-    clusters = [each["clusterVersion"] for each in whole["addonVersions"][0]["compatibilities"]]
+    [every] = [each for each in whole["addonVersions"] if each["addonVersion"] == "v1.16.2-eksbuild.1"]
+    clusters = [each["clusterVersion"] for each in every["compatibilities"]]
     assert clusters == ["1.29", "1.28", "1.27", "1.26", "1.25", "1.24", "1.23"]
 
 
