@@ -78,6 +78,7 @@ def serve_addons(
     update_deadline: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="For a roll-out.")] = 1200.0,
     look_every: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="Between looks at health.")] = 30.0,
     degraded_after: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Unhealthy for so long.")] = 20.0,
+    roll_out_look: Annotated[float, typer.Option(metavar="SECONDS", min=0.05, help="Between looks at pods.")] = 1.0,
     strict_minor_step: Annotated[bool, typer.Option(help="Refuse updates over several minor versions.")] = False,
     log_level: Annotated[str, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -95,7 +96,12 @@ def serve_addons(
         access_keys=access_keys,
         certificate=tls_cert,
         certificate_key=tls_key,
-        work=WorkSettings(update_deadline=update_deadline, look_every=look_every, degraded_after=degraded_after),
+        work=WorkSettings(
+            update_deadline=update_deadline,
+            roll_out_look=roll_out_look,
+            look_every=look_every,
+            degraded_after=degraded_after,
+        ),
         strict_minor_step=strict_minor_step,
         crash_at=os.environ.get(VARIABLE, ""),
     )

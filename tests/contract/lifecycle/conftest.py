@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.contract.addons.server.conftest import REGION, Process
-from tests.contract.manifests.conftest import ApiServer, running_api_server
+from tests.contract.manifests.conftest import ApiServer, leaving_nothing_on
 from vpc_cni.cli import main
 
 CLUSTER = "my-cluster"
@@ -65,7 +65,7 @@ class Controller:
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._stopping.wait(0.2):
+        while not self._stopping.wait(0.05):
             if not self.paused.is_set():
                 self._report()
 
@@ -134,10 +134,10 @@ class Operator:
 
 
 @pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(api_server_of_all: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One for all modules: its processes take longer to start than most tests."""
     folder = tmp_path_factory.mktemp("site")
-    with running_api_server(tmp_path_factory.mktemp("api-server")) as server:
+    with leaving_nothing_on(api_server_of_all) as server:
         kubeconfig = _write_kubeconfig(server, folder)
         service = Process(folder / "state")
         try:

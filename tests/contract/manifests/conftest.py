@@ -8,12 +8,13 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.contract.manifests.leftovers import Contents
 from vpc_cni.kube import ClusterAccess
 from vpc_cni.lab.kubernetes.tooling import find_binaries
 
@@ -44,7 +45,7 @@ class ApiServer:
         return done
 
     def start_kubectl(self, *words: str) -> "subprocess.Popen[str]":
-        """Start a kubectl that ends with the server's fixture, or when the server does."""
+        """Start a kubectl that ends with the fixture of the server, or when the server does."""
         command = [self.kubectl_path, *self._access(), *words]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env={"HOME": str(self.folder), "PATH": os.environ["PATH"]}
@@ -87,9 +88,23 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    with running_api_server(tmp_path_factory.mktemp("api-server")) as server:
+def api_server(api_server_of_all: ApiServer) -> Iterator[ApiServer]:
+    """The API server of all modules; whatever this one leaves there is gone before the next."""
+    with leaving_nothing_on(api_server_of_all) as server:
         yield server
+
+
+@contextmanager
+def leaving_nothing_on(server: ApiServer) -> Iterator[ApiServer]:
+    """Remove what was made on a server meanwhile, and end what was started beside it."""
+    contents = Contents(server.port, str(server.folder / "certificates" / "apiserver.crt"), _TOKEN)
+    try:
+        before = contents.paths()
+        with ExitStack() as stack:
+            yield replace(server, stack=stack)
+        contents.reduce_to(before)
+    finally:
+        contents.close()
 
 
 @contextmanager
@@ -153,7 +168,7 @@ def start(stack: ExitStack, log: Path, program: str | Path, options: Mapping[str
 def wait_until_ready(server: ApiServer) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while True:
-        done = server.kubectl("get", "namespace", "kube-system", check=False)
+        done = server.kubectl("get", "--raw=/readyz", check=False)
         if done.returncode == 0:
             return
         if time.monotonic() > deadline:

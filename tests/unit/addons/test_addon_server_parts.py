@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 
 from vpc_cni.addons.clusters import open_vault
-from vpc_cni.addons.model import OperationKind
+from vpc_cni.addons.model import AddonStatus, OperationKind
 from vpc_cni.addons.server.instance import Instance
-from vpc_cni.addons.server.keys import open_keys
+from vpc_cni.addons.server.keys import AccessKeys
 from vpc_cni.addons.server.metrics import Metrics
 from vpc_cni.addons.server.options import Address, parse_address
 from vpc_cni.addons.states import End
+from vpc_cni.addons.store import Overview
 from vpc_cni.cluster.login import Login, open_login
 from vpc_cni.errors import ConfigurationError, HostError
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "addons-operations.md"
+OVERVIEW = Overview(3, 12.5, {AddonStatus.ACTIVE: 5, AddonStatus.DEGRADED: 2}, clusters=4, unreachable=1)
 LOGIN = Login("https://x:6443", "Q0E=", token="a-secret", client_key="another-secret", acts_as="eks:addon-manager")
 
 
@@ -49,7 +51,7 @@ def test_a_login_shows_no_secret() -> None:
 
 @pytest.mark.parametrize("name", ["seal.key", "access-keys.json"])
 def test_keys_that_others_may_read_are_refused(tmp_path: Path, name: str) -> None:
-    opening: Callable[[Path], object] = open_vault if name == "seal.key" else open_keys
+    opening: Callable[[Path], object] = open_vault if name == "seal.key" else AccessKeys
     file = tmp_path / name
     opening(file)
     assert file.stat().st_mode & 0o777 == 0o600
@@ -64,16 +66,67 @@ def test_access_keys_that_are_none_are_refused(tmp_path: Path, text: str) -> Non
     file.touch(0o600)
     file.write_text(text)
     with pytest.raises(ConfigurationError):
-        open_keys(file)
+        AccessKeys(file)
 
 
 def test_a_pair_is_made_once(tmp_path: Path) -> None:
-    keys, made = open_keys(tmp_path / "keys.json")
-    assert made is not None
-    assert keys == {made.id: made.secret}
-    assert (len(made.id), len(made.secret)) == (20, 40)
-    assert open_keys(tmp_path / "keys.json") == (keys, None)
-    assert open_keys(tmp_path / "other.json")[0] != keys
+    first = AccessKeys(tmp_path / "keys.json")
+    assert first.made is not None
+    assert (len(first.made.id), len(first.made.secret)) == (20, 40)
+    again, other = AccessKeys(tmp_path / "keys.json"), AccessKeys(tmp_path / "other.json")
+    assert (again.made, again.secret_of(first.made.id)) == (None, first.made.secret)
+    assert other.secret_of(first.made.id) is None
+
+
+def test_keys_follow_their_file(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    keys = AccessKeys(file)
+    replace_file(file, '{"NEW": "secret"}')
+    assert keys.secret_of("NEW") is None
+    keys.refresh()
+    assert (keys.secret_of("NEW"), len(keys)) == ("secret", 1), "the first pair is valid no more"
+
+
+@pytest.mark.parametrize("text", ["", "{}", "nonsense", '{"NEW": 1}', None])
+def test_keys_stay_after_a_mistake_in_their_file_which_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str | None
+) -> None:
+    file = tmp_path / "keys.json"
+    keys = AccessKeys(file)
+    assert keys.made is not None
+    if text is None:
+        file.unlink()
+    else:
+        replace_file(file, text)
+    for _ in range(3):
+        keys.refresh()
+    assert keys.secret_of(keys.made.id) == keys.made.secret
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "keys of before are valid" in caplog.text
+    assert keys.made.secret not in caplog.text
+    replace_file(file, '{"NEW": "secret"}')
+    keys.refresh()
+    assert keys.secret_of("NEW") == "secret"
+
+
+def test_keys_that_others_may_read_by_now_are_not_taken(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    keys = AccessKeys(file)
+    file.write_text('{"NEW": "secret"}')
+    file.chmod(0o644)
+    keys.refresh()
+    assert keys.secret_of("NEW") is None
+    file.chmod(0o600)
+    keys.refresh()
+    assert keys.secret_of("NEW") == "secret"
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Write a file as editors do: another one takes its place."""
+    fresh = file.with_suffix(".fresh")
+    fresh.touch(0o600)
+    fresh.write_text(text)
+    fresh.replace(file)
 
 
 def test_a_process_comes_back_under_its_name_and_a_second_one_has_its_own(tmp_path: Path) -> None:
@@ -119,9 +172,26 @@ def test_a_login_that_cannot_be_used_is_a_configuration_error(login: Login) -> N
 
 
 def test_the_documentation_lists_every_metric_and_no_other() -> None:
-    metrics = Metrics(lambda: 3)
+    metrics = Metrics(lambda: OVERVIEW)
     metrics.ended(OperationKind.CREATE, End.DONE, 2.0)
     shown = set(re.findall(r"^# TYPE (\w+) (?:counter|gauge|histogram)$", metrics.text().decode(), re.MULTILINE))
     listed = set(re.findall(r"`(vpc_cni_addons_\w+)`", DOCUMENT.read_text()))
     assert {each for each in shown if not each.endswith("_created")} == listed
-    assert "vpc_cni_addons_operations_under_way 3.0" in metrics.text().decode()
+    for line in (
+        "operations_under_way 3.0",
+        "clusters_unreachable 1.0",
+        'addons{status="DEGRADED"} 2.0',
+        "store_up 1.0",
+    ):
+        assert f"vpc_cni_addons_{line}\n" in metrics.text().decode()
+
+
+def test_metrics_are_there_when_the_store_is_away() -> None:
+    def away() -> Overview:
+        raise OSError
+
+    metrics = Metrics(away)
+    metrics.ended(OperationKind.CREATE, End.DONE, 2.0)
+    text = metrics.text().decode()
+    assert "vpc_cni_addons_store_up 0.0\n" in text
+    assert 'vpc_cni_addons_operations_total{end="DONE",kind="create"} 1.0\n' in text

@@ -11,17 +11,21 @@ Answer = tuple[int, str, bytes]
 
 
 def local_application(
-    is_alive: Callable[[], bool], is_ready: Callable[[], bool], metrics: Callable[[], bytes]
+    what_is_dead: Callable[[], str], what_is_not_ready: Callable[[], str], metrics: Callable[[], bytes]
 ) -> ASGIApp:
-    """Serve ``/livez``, ``/readyz`` and ``/metrics``; the functions may block."""
+    """Serve ``/livez``, ``/readyz`` and ``/metrics``.
+
+    The functions may block. Those of the probes return what is wrong, in words; empty when nothing is.
+    """
 
     def answer(path: str) -> Answer:
         if path == "/metrics":
             return 200, _METRICS, metrics()
-        probe = {"/livez": is_alive, "/readyz": is_ready}.get(path)
+        probe = {"/livez": what_is_dead, "/readyz": what_is_not_ready}.get(path)
         if probe is None:
             return 404, _PLAIN, b"not found\n"
-        return (200, _PLAIN, b"ok\n") if probe() else (503, _PLAIN, b"not now\n")
+        wrong = probe()
+        return (503, _PLAIN, f"{wrong}\n".encode()) if wrong else (200, _PLAIN, b"ok\n")
 
     async def application(scope: Scope, _receive: Receive, send: Send) -> None:
         status, kind, body = await asyncio.to_thread(answer, scope["path"])

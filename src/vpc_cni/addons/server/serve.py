@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +11,7 @@ from vpc_cni.addons.api import Service, api_application
 from vpc_cni.addons.clusters import StoredConnections, open_vault
 from vpc_cni.addons.engine import AddonEngine
 from vpc_cni.addons.server.instance import Instance
-from vpc_cni.addons.server.keys import AccessKey, open_keys, secrets_of
+from vpc_cni.addons.server.keys import AccessKeys
 from vpc_cni.addons.server.listening import listen_on, listening, tls_of
 from vpc_cni.addons.server.local import local_application
 from vpc_cni.addons.server.metrics import Metrics
@@ -21,10 +22,13 @@ from vpc_cni.addons.work.steps import crash_at
 from vpc_cni.cluster.client import Cluster
 
 Report = Callable[[str], None]
+_KEYS_LOOK_SECONDS = 1.0
 
 
 async def serve(options: ServeOptions, report: Report) -> None:
-    """Serve until SIGTERM or SIGINT; then finish the requests and tries under way.
+    """Serve until SIGTERM or SIGINT; then finish the requests and tries under way, unless there is a second signal.
+
+    SIGHUP reads the access keys again; so does a change of their file, within a second.
 
     Args:
         report: is given lines for people, one that says ``ready`` the last of them.
@@ -32,15 +36,30 @@ async def serve(options: ServeOptions, report: Report) -> None:
     Raises:
         ConfigurationError, HostError: it cannot start as it was told to.
     """
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopping = _stopped_by_signals(report)
     async with contextlib.AsyncExitStack() as stack:
         tls = tls_of(options.certificate, options.certificate_key)
         await _start(options, stack, tls, stopping, report)
         report("ready")
         await stopping.wait()
         report("stopping")
+
+
+def _stopped_by_signals(report: Report) -> asyncio.Event:
+    """Return what the first SIGTERM or SIGINT sets; the second ends this process where it stands."""
+    stopping = asyncio.Event()
+
+    def stop(number: int) -> None:
+        if not stopping.is_set():
+            stopping.set()
+            return
+        report("ending at once: what is under way goes on at the next start")
+        # Threads that wait for a cluster cannot be called back. The store is made for being killed.
+        os._exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    return stopping
 
 
 async def _start(
@@ -54,10 +73,11 @@ async def _start(
     instance = Instance(folder)
     stack.callback(instance.close)
     vault = open_vault(options.seal_key or folder / SEAL_KEY_FILE)
-    keys, made = open_keys(options.access_keys or folder / ACCESS_KEYS_FILE)
+    keys = AccessKeys(options.access_keys or folder / ACCESS_KEYS_FILE)
+    await stack.enter_async_context(_following(keys))
     store = Store(store_url_of(folder, options.store_url))
     stack.callback(store.close)
-    metrics = Metrics(store.leases.count)
+    metrics = Metrics(store.overview)
     reach = crash_at(options.crash_at)
     engine = AddonEngine(options.catalogue, lambda profile: options.images.plan(profile, options.owner.region))
     workers = Workers(
@@ -73,18 +93,37 @@ async def _start(
         owner=options.owner,
         catalogue=options.catalogue,
         images=options.images,
-        secret_of=secrets_of(keys),
+        secret_of=keys.secret_of,
         strict_minor_step=options.strict_minor_step,
     )
     local, api = listen_on(options.local, "--local"), listen_on(options.listen, "--listen")
     await stack.enter_async_context(_working(workers))
-    is_ready = _readiness(store, workers, stopping)
-    faces = local_application(lambda: workers.alive, is_ready, metrics.text)
+    faces = local_application(*_probes(store, workers, stopping), metrics.text)
     await stack.enter_async_context(listening(faces, local))
     application = api_application(service)
     await stack.enter_async_context(application.router.lifespan_context(application))
     await stack.enter_async_context(listening(metrics.counting(application), api, tls))
-    _introduce(options, made, (api.getsockname()[1], local.getsockname()[1]), report)
+    _introduce(options, keys, (api.getsockname()[1], local.getsockname()[1]), report)
+
+
+@contextlib.asynccontextmanager
+async def _following(keys: AccessKeys) -> AsyncIterator[None]:
+    """Keep keys as their file has them."""
+    loop = asyncio.get_running_loop()
+    # It is small, and on this machine: no thread is worth it.
+    loop.add_signal_handler(signal.SIGHUP, lambda: keys.refresh(always=True))
+
+    async def follow() -> None:
+        while True:
+            await asyncio.sleep(_KEYS_LOOK_SECONDS)
+            keys.refresh()
+
+    following = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        following.cancel()
+        loop.remove_signal_handler(signal.SIGHUP)
 
 
 @contextlib.asynccontextmanager
@@ -97,22 +136,31 @@ async def _working(workers: Workers[Cluster]) -> AsyncIterator[None]:
         await asyncio.to_thread(workers.stop)
 
 
-def _readiness(store: Store, workers: Workers[Cluster], stopping: asyncio.Event) -> Callable[[], bool]:
-    def is_ready() -> bool:
-        if stopping.is_set() or not workers.alive:
-            return False
+def _probes(
+    store: Store, workers: Workers[Cluster], stopping: asyncio.Event
+) -> tuple[Callable[[], str], Callable[[], str]]:
+    """Return what tells why the service is dead, and why it is not ready: empty when it is not so."""
+
+    def what_is_dead() -> str:
+        return "" if workers.alive or stopping.is_set() else "the workers have ended: restart the service"
+
+    def what_is_not_ready() -> str:
+        if stopping.is_set():
+            return "stopping"
+        if not workers.alive:
+            return what_is_dead()
         try:
             store.leases.count()
-        except Exception:
+        except Exception as err:
             # Whatever is wrong with the database, here it only means that requests should go elsewhere.
-            return False
-        return True
+            return f"the store does not answer: {type(err).__name__}"
+        return ""
 
-    return is_ready
+    return what_is_dead, what_is_not_ready
 
 
-def _introduce(options: ServeOptions, made: AccessKey | None, ports: tuple[int, int], report: Report) -> None:
-    if made is not None:
+def _introduce(options: ServeOptions, keys: AccessKeys, ports: tuple[int, int], report: Report) -> None:
+    if (made := keys.made) is not None:
         report(f"access key id     {made.id}")
         report(f"secret access key {made.secret}")
         report(f"shown this once; kept in {options.access_keys or options.state_folder / ACCESS_KEYS_FILE}")

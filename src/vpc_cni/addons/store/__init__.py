@@ -17,6 +17,7 @@ from vpc_cni.addons.store.clusters import Clusters
 from vpc_cni.addons.store.database import Database, sqlite_url
 from vpc_cni.addons.store.leases import Lease, Leases
 from vpc_cni.addons.store.looks import Look, Looks
+from vpc_cni.addons.store.overview import Overview, read_overview
 from vpc_cni.addons.store.pages import Page
 from vpc_cni.addons.store.profiles import Profiles
 from vpc_cni.addons.store.refusals import (
@@ -55,6 +56,7 @@ __all__ = [
     "NoProfileError",
     "NoResourceError",
     "NoUpdateError",
+    "Overview",
     "Page",
     "ProfileExistsError",
     "Store",
@@ -86,6 +88,9 @@ class Store:
         self.leases = Leases(database)
         self.looks = Looks(database)
         self._database = database
+
+    def overview(self) -> Overview:
+        return read_overview(self._database)
 
     def close(self) -> None:
         self._database.close()

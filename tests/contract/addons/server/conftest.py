@@ -37,7 +37,8 @@ class Process:
     def __init__(self, folder: Path, *words: str, crash_at: str = "") -> None:
         self.folder = folder
         command = ["addons", "serve", "--state-folder", str(folder), "--region", REGION]
-        command += ["--listen", "127.0.0.1:0", "--local", "127.0.0.1:0", "--registry", "registry.example.com", *words]
+        command += ["--listen", "127.0.0.1:0", "--local", "127.0.0.1:0", "--registry", "registry.example.com"]
+        command += ["--roll-out-look", "0.1", *words]
         self.output = folder.parent / f"{folder.name}-{next(_numbers)}.log"
         self.process = _FORKS.Process(target=forked.run, args=(command, crash_at, self.output))
         self.process.start()
