@@ -7,6 +7,7 @@ import base64
 import os
 import ssl
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import httpx2
 from lightkube.config.client_adapter import ConnectionParams
@@ -61,8 +62,7 @@ def open_login(login: Login) -> tuple[SingleConfig, ConnectionParams]:
     Raises:
         ConfigurationError: certificates or key are none, or the server is no https URL.
     """
-    if not login.server.startswith("https://"):
-        raise ConfigurationError(f"server {login.server} of a cluster is no https URL")
+    check_server(login)
     transport: httpx2.BaseTransport = httpx2.HTTPTransport(verify=_trust(login), trust_env=False, limits=_LIMITS)
     if login.acts_as:
         transport = _As(transport, login.acts_as)
@@ -74,6 +74,29 @@ def open_login(login: Login) -> tuple[SingleConfig, ConnectionParams]:
         user=User(token=login.token or None),
     )
     return config, ConnectionParams(timeout=_TIMEOUT, trust_env=False, transport=transport)
+
+
+def check_server(login: Login) -> Login:
+    """Return a login as it is, if its server can be shown to everybody and reached over TLS only. Pure.
+
+    Raises:
+        ConfigurationError: it is no https URL, or holds a user, a query or a fragment.
+    """
+    try:
+        parts = urlsplit(login.server)
+        # Reading the port checks it.
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        has_host = False
+    # Not repeated in the message: a password may stand in it.
+    if not has_host or parts.scheme != "https":
+        raise ConfigurationError("the server of a cluster is no https URL", hint="write https://HOST:PORT")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ConfigurationError(
+            f"the server of a cluster, at {parts.hostname}, has more than host, port and path",
+            hint="a user, query or fragment would be stored and shown: take it out of the kubeconfig",
+        )
+    return login
 
 
 def _trust(login: Login) -> ssl.SSLContext:

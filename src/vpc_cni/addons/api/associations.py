@@ -54,8 +54,10 @@ def update_association(call: Call) -> Json:
     role = call.body.text("roleArn")
     role = seen.role_arn if role is None else rules.check_role(role, service.owner)
     record = replace(seen, role_arn=role, modified_at=call.now)
-    service.store.associations.change(record)
-    return {"association": association_shape(service.owner, record)}
+    return call.accept(
+        {"association": association_shape(service.owner, record)},
+        lambda token: service.store.associations.change(record, token),
+    )
 
 
 def delete_association(call: Call) -> Json:

@@ -77,7 +77,9 @@ OPERATIONS = (
         "CreatePodIdentityAssociation", "POST", _ASSOCIATIONS, associations.create_association, is_repeatable=True
     ),
     Operation("DescribePodIdentityAssociation", "GET", _ASSOCIATION, associations.describe_association),
-    Operation("UpdatePodIdentityAssociation", "POST", _ASSOCIATION, associations.update_association),
+    Operation(
+        "UpdatePodIdentityAssociation", "POST", _ASSOCIATION, associations.update_association, is_repeatable=True
+    ),
     Operation("DeletePodIdentityAssociation", "DELETE", _ASSOCIATION, associations.delete_association),
     Operation("ListPodIdentityAssociations", "GET", _ASSOCIATIONS, associations.list_associations),
 )

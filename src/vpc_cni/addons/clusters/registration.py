@@ -13,7 +13,7 @@ from vpc_cni.addons.model import ClusterRecord, Network
 from vpc_cni.addons.store import Store
 from vpc_cni.cluster.client import Cluster, Place, read_server
 from vpc_cni.cluster.inventory import AGENT, DAEMON_SETS, Reference
-from vpc_cni.cluster.login import Login
+from vpc_cni.cluster.login import Login, check_server
 from vpc_cni.errors import CallerError, KubernetesDeniedError, KubernetesError
 from vpc_cni.manifests import parse_kubernetes_version
 
@@ -39,9 +39,9 @@ class Wish:
     issuer: str = ""
     role_arn: str = ""
     network: Network = field(default_factory=Network)
-    token: str = ""
+    token: str = field(default="", repr=False)
     client_certificate: str = ""
-    client_key: str = ""
+    client_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,13 @@ def register(
     """
     timing = timing or Timing()
     before = store.clusters.get(wish.name) if replaced else None
+    # Whether it can be known again is asked before anything is sent to it.
+    server = check_server(read_server(wish.place))
     operator = Cluster(wish.place)
     try:
         live = minor_version(operator.version())
         issuer = wish.issuer or operator.issuer()
-        login = _grant(operator, wish, timing)
+        login = _grant(operator, wish, server, timing)
     finally:
         operator.close()
     _try(login, timing)
@@ -127,9 +129,9 @@ def minor_version(text: str) -> str:
     return str(parse_kubernetes_version(text))
 
 
-def _grant(operator: Cluster, wish: Wish, timing: Timing) -> Login:
+def _grant(operator: Cluster, wish: Wish, server: Login, timing: Timing) -> Login:
     operator.apply(manager_binding(), force=True)
-    login = replace(read_server(wish.place), acts_as=MANAGER)
+    login = replace(server, acts_as=MANAGER)
     if wish.token or wish.client_certificate:
         return replace(login, token=wish.token, client_certificate=wish.client_certificate, client_key=wish.client_key)
     for manifest in account_objects():

@@ -5,6 +5,7 @@ Who has the database, or a backup of it, has no credentials; who has both could 
 
 import json
 import os
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -76,8 +77,8 @@ def _make_key(file: Path) -> bytes | None:
         return None
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = os.urandom(_KEY_BYTES)
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    # A name that nobody had before: in a container, who was killed here had the same process id. Its mode is 0600.
+    descriptor, fresh = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
     try:
         with os.fdopen(descriptor, "wb") as opened:
             opened.write(key)
@@ -87,5 +88,5 @@ def _make_key(file: Path) -> bytes | None:
     except FileExistsError:
         return None
     finally:
-        fresh.unlink()
+        os.unlink(fresh)  # mkstemp gives a text
     return key

@@ -15,7 +15,7 @@ from vpc_cni.addons.store.tokens import Token, admit
 
 
 def put_associations(connection: sa.Connection, cluster: str, associations: Sequence[Association]) -> None:
-    """Write associations, new ones or changes of those with the same id.
+    """Write associations: new ones, and the roles of those whose id is there already.
 
     Raises:
         AssociationExistsError: another has the service account.
@@ -31,9 +31,11 @@ def put_associations(connection: sa.Connection, cluster: str, associations: Sequ
         ).scalar()
         if taken is not None:
             raise AssociationExistsError(cluster, each.service_account, str(taken))
-        row = association_row(each)
-        connection.execute(sa.delete(ASSOCIATIONS).where(_is(cluster, each.id)))
-        connection.execute(sa.insert(ASSOCIATIONS).values(row))
+        # Only that: tags may have changed since the caller looked.
+        changes = {"role_arn": each.role_arn, "modified_at": each.modified_at}
+        query = sa.update(ASSOCIATIONS).where(_is(cluster, each.id)).values(**changes)
+        if not connection.execute(query).rowcount:
+            connection.execute(sa.insert(ASSOCIATIONS).values(association_row(each)))
 
 
 def drop_associations(connection: sa.Connection, cluster: str, addon: str, keep: Collection[str] = ()) -> None:
@@ -99,16 +101,23 @@ class Associations:
             put_associations(connection, record.cluster, (record,))
             return None
 
-    def change(self, record: Association) -> None:
-        """Write an association in the place of the one with its id.
+    def change(self, record: Association, token: Token | None = None) -> str | None:
+        """Give an association another role; return the earlier answer of a repeated request, else None.
+
+        Args:
+            record: of which only the role, and when it was modified, is written.
 
         Raises:
             NoClusterError, NoAssociationError: there is none.
+            TokenReusedError
         """
         with self._database.writing() as connection:
-            self._database.lock_cluster(connection, record.cluster)
+            earlier = admit(self._database, connection, record.cluster, token)
+            if earlier is not None:
+                return earlier
             self._require(connection, record.cluster, record.id)
             put_associations(connection, record.cluster, (record,))
+            return None
 
     def remove(self, cluster: str, association_id: str) -> Association:
         """Forget an association; return what it was.

@@ -9,8 +9,11 @@ from vpc_cni.addons.store.database import Database
 from vpc_cni.addons.store.pages import Page, cut_page
 from vpc_cni.addons.store.refusals import ClusterExistsError, ClusterInUseError, NoClusterError
 from vpc_cni.addons.store.rows import cluster_row, read_cluster
-from vpc_cni.addons.store.tables import ADDONS, CLUSTERS, CREDENTIALS, PROFILES
+from vpc_cni.addons.store.tables import ADDONS, CLUSTERS, CREDENTIALS, OPERATIONS, PROFILES
 from vpc_cni.addons.store.tokens import Token, recall, remember
+
+# What a cluster keeps when it is registered again.
+_STAYING = ("name", "uid", "created_at", "tags")
 
 
 class Clusters:
@@ -54,6 +57,7 @@ class Clusters:
         """
         with self._database.writing() as connection:
             if token is not None:
+                self._database.lock_token(connection, token.operation, token.token)
                 now = self._database.now(connection)
                 earlier = recall(connection, token.operation, token.token, token.digest, now)
                 if earlier is not None:
@@ -81,15 +85,24 @@ class Clusters:
         return read_cluster(row)
 
     def replace(self, record: ClusterRecord, sealed: bytes) -> None:
-        """Write a cluster anew, and its credential; what belongs to it stays.
+        """Write a cluster anew, and its credential; its age, id and tags, and what belongs to it, stay.
+
+        Work under way begins anew, at once: it may now be another API server that is asked. Whoever works on it loses
+        its lease, so that what was done on the server of before is not taken for done.
 
         Raises:
             NoClusterError: there is none of that name.
         """
+        row = {name: value for name, value in cluster_row(record).items() if name not in _STAYING}
+        again = {"lease_number": OPERATIONS.c.lease_number + 1, "lease_until": 0.0, "deadline": 0.0, "attempts": 0}
         with self._database.writing() as connection:
-            query = sa.update(CLUSTERS).where(CLUSTERS.c.name == record.name)
-            if not connection.execute(query.values(cluster_row(record))).rowcount:
+            if not self._database.lock_cluster(connection, record.name):
                 raise NoClusterError(record.name)
+            query = sa.update(CLUSTERS).where(CLUSTERS.c.name == record.name)
+            connection.execute(query.values(**row, unreachable_since=0.0))
+            due = self._database.now(connection)
+            work = sa.update(OPERATIONS).where(OPERATIONS.c.cluster == record.name)
+            connection.execute(work.values(**again, due_at=due))
             connection.execute(sa.delete(CREDENTIALS).where(CREDENTIALS.c.cluster == record.name))
             connection.execute(sa.insert(CREDENTIALS).values(cluster=record.name, sealed=sealed))
 
@@ -111,6 +124,8 @@ class Clusters:
             used_by = () if with_everything else self._used_by(connection, name)
             if used_by:
                 raise ClusterInUseError(name, used_by)
+            # Before the add-ons, in the order of those who end work: else each could wait for the other.
+            connection.execute(sa.delete(OPERATIONS).where(OPERATIONS.c.cluster == name))
             connection.execute(sa.delete(CLUSTERS).where(CLUSTERS.c.name == name))
         return read_cluster(row)
 

@@ -21,6 +21,7 @@ from vpc_cni.errors import ConfigurationError, HostError
 _BUSY_MILLISECONDS = 10_000
 _POOL = 16
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql"
+_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _HINT = "write sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 
@@ -52,6 +53,8 @@ class Database:
         self._engine = sa.create_engine(self._url, hide_parameters=True, **_options(self.on_postgresql))
         if not self.on_postgresql:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
+        # By itself PostgreSQL shows each statement what others have written by then.
+        self._reader = self._engine.execution_options(**_SNAPSHOT) if self.on_postgresql else self._engine
         try:
             with self.writing() as connection:
                 self._exclude_other_migrations(connection)
@@ -67,7 +70,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One consistent view for several reads."""
-        with self._engine.connect() as connection:
+        with self._reader.connect() as connection:
             if not self.on_postgresql:
                 connection.exec_driver_sql("BEGIN")
             yield connection
@@ -97,6 +100,16 @@ class Database:
         if self.on_postgresql:
             query = query.with_for_update(skip_locked=not wait)
         return connection.execute(query).first() is not None
+
+    def lock_token(self, connection: sa.Connection, operation: str, token: str) -> None:
+        """Keep others from using a client's token until the transaction ends; take it after the cluster's lock.
+
+        Tokens belong to no cluster, so its lock does not keep the same token of another out. On SQLite the transaction
+        itself does.
+        """
+        if self.on_postgresql:
+            key = {"key": f"{operation} {token}"}
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), key)
 
     def _exclude_other_migrations(self, connection: sa.Connection) -> None:
         # SQLite: BEGIN IMMEDIATE has done it.

@@ -40,6 +40,8 @@ def admit(database: Database, connection: sa.Connection, cluster: str, token: To
     """
     known = database.lock_cluster(connection, cluster)
     if token is not None:
+        # The same token may come for another cluster, or for one that is none, at this moment.
+        database.lock_token(connection, token.operation, token.token)
         now = database.now(connection)
         earlier = recall(connection, token.operation, token.token, token.digest, now)
         if earlier is not None:
@@ -70,7 +72,9 @@ def recall(connection: sa.Connection, operation: str, token: str, digest: str, n
 def remember(connection: sa.Connection, token: Token, now: float) -> None:
     """Keep an answer in the transaction that makes it true."""
     old = sa.select(TOKENS.c.operation, TOKENS.c.token).where(TOKENS.c.created_at <= now - KEPT_SECONDS)
-    for row in connection.execute(old.order_by(TOKENS.c.created_at).limit(_SWEPT)).all():
+    # Those that another request is sweeping are left to it: nobody waits for the oldest tokens of all clusters.
+    old = old.order_by(TOKENS.c.created_at).limit(_SWEPT).with_for_update(skip_locked=True)
+    for row in connection.execute(old).all():
         connection.execute(sa.delete(TOKENS).where(TOKENS.c.operation == row.operation, TOKENS.c.token == row.token))
     # One that is over but was not swept yet.
     connection.execute(sa.delete(TOKENS).where(TOKENS.c.operation == token.operation, TOKENS.c.token == token.token))

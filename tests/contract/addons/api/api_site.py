@@ -28,8 +28,10 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/AmazonEKSVPCCNIRole"
 class Site:
     """A running API."""
 
-    def __init__(self, folder: Path, url: str, clock: Callable[[], float] = time.time, **options: Any) -> None:
-        self.store = Store(sqlite_url(folder / "store.db"))
+    def __init__(
+        self, folder: Path, url: str, clock: Callable[[], float] = time.time, store_url: str = "", **options: Any
+    ) -> None:
+        self.store = Store(store_url or sqlite_url(folder / "store.db"))
         self.url = url
         self.service = Service(
             store=self.store,

@@ -33,7 +33,7 @@ def test_operations_are_where_the_service_model_says(operation: Any) -> None:
     assert operation.is_repeatable == (takes_token and operation.name not in _TOKEN_NOT_NEEDED)
 
 
-_TOKEN_NOT_NEEDED = {"CreateCluster", "CancelUpdate", "UpdatePodIdentityAssociation"}
+_TOKEN_NOT_NEEDED = {"CreateCluster", "CancelUpdate"}
 
 
 def test_a_cluster(site: Site, eks: Any, cluster: str) -> None:
@@ -175,6 +175,19 @@ def test_pod_identity_associations(eks: Any, cluster: str) -> None:
     for change in ({"namespace": "A b"}, {"serviceAccount": "A b"}, {"disableSessionTags": True}):
         with pytest.raises(eks.exceptions.InvalidParameterException):
             eks.create_pod_identity_association(clusterName=cluster, **{**members, **change})
+
+
+def test_a_repeated_change_of_an_association_undoes_no_later_one(eks: Any, cluster: str) -> None:
+    members = {"namespace": "default", "serviceAccount": "app", "roleArn": ROLE}
+    made = eks.create_pod_identity_association(clusterName=cluster, **members)["association"]
+    names = {"clusterName": cluster, "associationId": made["associationId"]}
+    change = {**names, "roleArn": f"{ROLE}2", "clientRequestToken": f"token-of-{made['associationId']}"}
+    first = eks.update_pod_identity_association(**change)["association"]
+    eks.update_pod_identity_association(**names, roleArn=f"{ROLE}3")
+    assert eks.update_pod_identity_association(**change)["association"] == first
+    assert eks.describe_pod_identity_association(**names)["association"]["roleArn"] == f"{ROLE}3"
+    with pytest.raises(eks.exceptions.InvalidRequestException):
+        eks.update_pod_identity_association(**{**change, "roleArn": f"{ROLE}4"})
 
 
 def test_an_association_of_an_addon_is_changed_with_it_only(site: Site, eks: Any, cluster: str) -> None:
