@@ -5,9 +5,12 @@ policy agent with its volumes would stay, or ``privileged``. So what goes is fou
 versions, and taken away by a rewrite (:mod:`~vpc_cni.cluster.rewriting`) where an apply would leave it.
 """
 
-from vpc_cni.cluster.fields import ABSENT, find_field
+from collections.abc import Iterator
+
+from vpc_cni.cluster.fields import ABSENT, find_field, item_step, parse_path
 from vpc_cni.cluster.owners import find_owners
-from vpc_cni.manifests import ChangeKind, Manifest, find_changes
+from vpc_cni.manifests import Change, ChangeKind, Manifest, find_changes
+from vpc_cni.manifests.difference import LIST_KEYS
 
 
 def find_removals(live: Manifest, base: Manifest | None, wanted: Manifest) -> tuple[str, ...]:
@@ -21,9 +24,18 @@ def find_removals(live: Manifest, base: Manifest | None, wanted: Manifest) -> tu
     if base is None:
         return ()
     return tuple(
-        change.path
+        path
         for change in find_changes(base, wanted)
         if change.kind is ChangeKind.REMOVED
-        and find_field(live, change.path) is not ABSENT
-        and find_owners(live, change.path)
+        for path in _parts(change)
+        if find_field(live, path) is not ABSENT and find_owners(live, path)
     )
+
+
+def _parts(change: Change) -> Iterator[str]:
+    """Yield the field; of a list with keys its items, beside which others may have put theirs."""
+    field = parse_path(change.path)[-1]
+    if isinstance(field, str) and field in LIST_KEYS and isinstance(change.before, list):
+        yield from (change.path + item_step(field, each) for each in change.before)
+    else:
+        yield change.path

@@ -55,7 +55,10 @@ def _apply_trial(
     for _ in range(_EDITS_IN_BETWEEN):
         try:
             report(_write(api, trial, mode))
-        except KubernetesConflictError:
+        except (KubernetesConflictError, KubernetesNotFoundError) as err:
+            if trial.live is None and isinstance(err, KubernetesNotFoundError):
+                raise
+            # Edited, made or deleted since it was read.
             trial = try_object(api, wanted, trial.base)
             plan = ApplyPlan((trial.plan,))
             if plan.is_refused(mode, creating=creating):

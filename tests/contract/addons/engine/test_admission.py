@@ -119,3 +119,26 @@ def test_without_dry_runs_conflicts_are_told_all_the_same(site: Any) -> None:
     assert site.env("AWS_VPC_K8S_CNI_EXTERNALSNAT")["value"] == "true"
     live = site.api.get(Reference(DAEMON_SETS, AGENT))
     assert live["metadata"]["labels"]["app.kubernetes.io/version"] == "v1.15.1"
+
+
+def test_what_is_denied_in_the_middle_is_an_issue_and_the_next_update_ends_it(site: Any) -> None:
+    """A webhook without dry runs says no only when objects before it were applied."""
+    site.create()
+    with policy_engine(site, Policy, "Some"):
+        wait_until_asked(site, "does not support dry run")
+        done = site.update("NONE", version="v1.15.1-eksbuild.1")
+        assert [each.code for each in done.issues] == ["AdmissionRequestDenied"]
+        assert done.changed
+        assert site.daemon_set()["metadata"]["labels"]["app.kubernetes.io/version"] == "v1.16.2"
+    wait_until_not_asked(site)
+    assert site.update("NONE", version="v1.15.1-eksbuild.1").issues == ()
+    assert site.daemon_set()["metadata"]["labels"]["app.kubernetes.io/version"] == "v1.15.1"
+
+
+def wait_until_not_asked(site: Any) -> None:
+    for _ in range(100):
+        words = ("label", "--overwrite", "ds/aws-node", "-nkube-system", "a=b", "--dry-run=server")
+        if site.kubectl(*words, check=False).returncode == 0:
+            return
+        time.sleep(0.1)
+    pytest.fail("the API server still asks the policy engine")

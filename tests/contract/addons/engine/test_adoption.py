@@ -9,7 +9,7 @@ from vpc_cni.cluster.inventory import ADDON_OBJECTS, Reference
 from vpc_cni.manifests import ImageSet, Manifest, find_changes, strip_server_fields
 
 OLD, NEW = "v1.12.6-eksbuild.2", "v1.16.2-eksbuild.1"
-VERSIONS = (OLD, "v1.15.1-eksbuild.1", NEW)
+VERSIONS = (OLD, NEW, "v1.20.4-eksbuild.1")
 LEFT = (
     '.spec.template.spec.volumes[name="xtables-lock"]',
     '.spec.template.spec.initContainers[name="aws-vpc-cni-init"].securityContext.privileged',
