@@ -6,7 +6,7 @@ alone. More requests than the queue holds are turned away at once: clients try a
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -78,31 +78,37 @@ class _Api:
             raise ServiceUnavailableError("Too many requests at once: try again")
         self._queued += 1
         try:
-            request = await _read(scope, receive, self._bounds)
+            request = await self._read(scope, receive)
             pool = self._readers if request.method == "GET" else self._writers
             return await asyncio.get_running_loop().run_in_executor(pool, self._dispatcher.answer, request)
         finally:
             self._queued -= 1
 
+    async def _read(self, scope: Scope, receive: Receive) -> Request:
+        headers = _read_headers(scope)
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length[:12]) > self._bounds.body_bytes:
+            raise _too_large(self._bounds)
+        path = scope["raw_path"].partition(b"?")[0].decode("latin-1")
+        self._dispatcher.admit(path, headers)
+        return Request(
+            method=scope["method"],
+            path=path,
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            body=await _read_body(receive, self._bounds),
+        )
 
-async def _read(scope: Scope, receive: Receive, bounds: Bounds) -> Request:
+
+def _read_headers(scope: Scope) -> dict[str, str]:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return Request(
-        method=scope["method"],
-        path=scope["raw_path"].partition(b"?")[0].decode("latin-1"),
-        query=scope["query_string"].decode("latin-1"),
-        headers=headers,
-        body=await _read_body(headers, receive, bounds),
-    )
+    return headers
 
 
-async def _read_body(headers: Mapping[str, str], receive: Receive, bounds: Bounds) -> bytes:
-    length = headers.get("content-length", "0")
-    if length.isdigit() and int(length[:12]) > bounds.body_bytes:
-        raise _too_large(bounds)
+async def _read_body(receive: Receive, bounds: Bounds) -> bytes:
     try:
         async with asyncio.timeout(bounds.body_seconds):
             return await _receive_all(receive, bounds)

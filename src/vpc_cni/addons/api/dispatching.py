@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vpc_cni.addons.api.identity import authenticate
+from vpc_cni.addons.api.identity import authenticate, read_claim
 from vpc_cni.addons.api.members import parse_body, parse_query
 from vpc_cni.addons.api.operations import Operation, decode_labels, find_operation
 from vpc_cni.addons.api.published import PublishedManifests
@@ -47,6 +47,17 @@ class Dispatcher:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._published = PublishedManifests(service)
+
+    def admit(self, path: str, headers: Mapping[str, str]) -> None:
+        """Refuse by its head what no body could make acceptable: the bodies of strangers are not waited for.
+
+        Never blocks.
+
+        Raises:
+            ApiError: as :func:`read_claim`.
+        """
+        if not self._published.concerns(path):
+            read_claim(headers, self._service)
 
     def answer(self, request: Request) -> Reply:
         """Return the answer; whatever happens, there is one."""
@@ -119,4 +130,6 @@ def _reply(status: int, document: Mapping[str, object], request_id: str) -> Repl
 
 def error_before_request(error: ApiError) -> Reply:
     """Return the answer to a request that never arrived whole."""
-    return render_error(error, str(uuid.uuid4()), {})
+    request_id = str(uuid.uuid4())
+    LOG.info("%s -: %d %s before it was whole", request_id, error.http_status, error.code)
+    return render_error(error, request_id, {})

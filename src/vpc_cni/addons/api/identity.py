@@ -1,6 +1,7 @@
 """Who asks: the signature of a request, checked against the keys of the service."""
 
 import time
+from collections.abc import Mapping
 
 from vpc_cni import sigv4
 from vpc_cni.addons import errors
@@ -17,22 +18,32 @@ def authenticate(request: SignedRequest, service: Service, now: float) -> str:
     Raises:
         ApiError: unsigned, an unknown key, another service or region, too old, or not what was signed.
     """
-    scope = sigv4.parse_authorization(request.headers.get("authorization", ""))
-    if scope is None:
-        raise errors.unsigned()
-    secret = service.secret_of(scope.access_key_id)
-    # A session's keys are none of ours.
-    if secret is None or "x-amz-security-token" in request.headers:
-        raise errors.unknown_key()
-    if scope.service != SERVICE_NAME:
-        raise errors.wrong_service(SERVICE_NAME)
-    if scope.region != service.owner.region:
-        raise errors.wrong_region(scope.region)
+    scope, secret = read_claim(request.headers, service)
     try:
         sigv4.verify(request, scope, secret, now=now)
     except RefusedError as refused:
         raise _refusal(refused.reason, request, scope, now) from None
     return scope.access_key_id
+
+
+def read_claim(headers: Mapping[str, str], service: Service) -> tuple[Scope, str]:
+    """Return what a request's head claims to be signed with, and the secret of that key: nothing is proved by it.
+
+    Raises:
+        ApiError: unsigned, an unknown key, another service or region.
+    """
+    scope = sigv4.parse_authorization(headers.get("authorization", ""))
+    if scope is None:
+        raise errors.unsigned()
+    secret = service.secret_of(scope.access_key_id)
+    # A session's keys are none of ours.
+    if secret is None or "x-amz-security-token" in headers:
+        raise errors.unknown_key()
+    if scope.service != SERVICE_NAME:
+        raise errors.wrong_service(SERVICE_NAME)
+    if scope.region != service.owner.region:
+        raise errors.wrong_region(scope.region)
+    return scope, secret
 
 
 def _refusal(reason: Refusal, request: SignedRequest, scope: Scope, now: float) -> errors.ApiError:

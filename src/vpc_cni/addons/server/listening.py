@@ -13,15 +13,16 @@ from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from vpc_cni.addons.server.connection import BoundedConnection, Limits
 from vpc_cni.addons.server.options import Address
 from vpc_cni.errors import ConfigurationError, HostError
 
 _KEEP_ALIVE_SECONDS = 75
 _GRACE_SECONDS = 10.0
 _BACKLOG = 1024
+_LIMITS = Limits()
 
 
 def listen_on(address: Address, option: str) -> socket.socket:
@@ -69,7 +70,7 @@ def tls_of(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
 
 @contextlib.asynccontextmanager
 async def listening(
-    application: ASGIApp, opened: socket.socket, tls: ssl.SSLContext | None = None
+    application: ASGIApp, opened: socket.socket, tls: ssl.SSLContext | None = None, *, limits: Limits = _LIMITS
 ) -> AsyncIterator[None]:
     """Serve while the context lasts; at the end, answers under way may still go out for some seconds."""
     config = uvicorn.Config(
@@ -80,11 +81,17 @@ async def listening(
         access_log=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         server_header=False,
+        # Nobody's word is taken for who a client is.
+        proxy_headers=False,
     )
     config.load()
     state, loop = ServerState(), asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: HttpToolsProtocol(config, state, {}, loop), sock=opened, ssl=tls, backlog=_BACKLOG
+        lambda: BoundedConnection(config, state, loop, limits),
+        sock=opened,
+        ssl=tls,
+        backlog=_BACKLOG,
+        ssl_handshake_timeout=limits.head_seconds if tls else None,
     )
     try:
         yield

@@ -15,7 +15,7 @@ import pytest
 from api_shapes import check_answer
 from api_site import ACCOUNT, REGION, Site, running
 from botocore.exceptions import ClientError
-from test_api_signatures import send, sign
+from test_api_signatures import claim, send, sign
 
 from vpc_cni.addons.api import Bounds
 
@@ -25,7 +25,17 @@ def connect(site: Site) -> socket.socket:
     return socket.create_connection((address.hostname, address.port), timeout=10)
 
 
-HALF = b"POST /clusters HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+UNSIGNED = b"POST /clusters HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+# As far as it goes it is signed with a key of the service.
+HALF = UNSIGNED.replace(b"Host: x", b"Host: x\r\nAuthorization: " + claim().encode())
+
+
+def test_the_body_of_a_stranger_is_not_waited_for(tmp_path: Path) -> None:
+    with running(tmp_path, Bounds(body_seconds=60.0)) as site, connect(site) as connection:
+        connection.sendall(UNSIGNED)
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert b"x-amzn-errortype: MissingAuthenticationTokenException" in answer
 
 
 def test_a_body_must_arrive_in_time(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from api_site import Site
-from test_api_signatures import send, sign
+from test_api_signatures import claim, send, sign
 
 from vpc_cni.addons.api import Bounds
 
@@ -65,7 +65,8 @@ def test_a_body_that_is_too_large(site: Site, cluster: str) -> None:
 def test_a_body_in_chunks_is_bounded_too(site: Site) -> None:
     address = urlsplit(site.url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
-        connection.sendall(b"POST /clusters HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        head = f"POST /clusters HTTP/1.1\r\nHost: x\r\nAuthorization: {claim()}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head.encode())
         chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
         for _ in range(BODY_MAX_BYTES // 0x10000 + 1):
             connection.sendall(chunk)
