@@ -82,7 +82,8 @@ class Scene:
         clusters = Clusters(self, FakeEngine())
         chance = random.Random(3)  # noqa: S311
         self._runner = Runner(self.store, clusters, SETTINGS, chance=chance, clock=lambda: self.now)
-        self._watcher = Watcher(self.store, clusters, SETTINGS, chance)
+        self._new_watcher = lambda: Watcher(self.store, clusters, SETTINGS, chance)
+        self._watcher = self._new_watcher()
 
     def open(self, _name: str) -> FakeCluster:
         return self.cluster
@@ -122,6 +123,10 @@ class Scene:
                 self._watcher.look(each)
                 return True
         return False
+
+    def restart(self) -> None:
+        """Forget all that is not in the store."""
+        self._watcher = self._new_watcher()
 
     def look_for(self, seconds: float) -> None:
         """Let time go by in steps of a second, with a look whenever one is due."""
@@ -258,6 +263,30 @@ def test_an_addon_is_degraded_only_when_it_stays_unhealthy_and_recovers_at_once(
     scene.cluster.ready = True
     scene.look_for(40)
     assert (scene.addon.status, scene.codes) == (AddonStatus.ACTIVE, [])
+
+
+def test_a_restart_does_not_begin_the_wait_for_health_anew(scene: Scene) -> None:
+    scene.settle()
+    scene.cluster.ready = False
+    for _ in range(11):
+        scene.look_for(5)
+        scene.restart()
+    assert scene.addon.status is AddonStatus.DEGRADED
+
+
+def test_after_an_update_pods_have_the_whole_wait_again(scene: Scene) -> None:
+    scene.settle()
+    scene.cluster.ready = False
+    scene.look_for(15)
+    scene.cluster.ready = True
+    scene.update()
+    assert scene.work()
+    scene.cluster.ready = False
+    scene.now += 10.0
+    scene.look_for(15)
+    assert scene.addon.status is AddonStatus.ACTIVE
+    scene.look_for(10)
+    assert scene.addon.status is AddonStatus.DEGRADED
 
 
 def test_a_short_absence_of_pods_is_not_told(scene: Scene) -> None:

@@ -19,11 +19,17 @@ _JITTER = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """An add-on to look at now. ``unreachable_since`` is its cluster's, 0 when it was reached last time."""
+    """An add-on to look at now.
+
+    Attributes:
+        unreachable_since: its cluster's, 0 when it was reached last time.
+        unhealthy_since: when looks began to find it unhealthy while ACTIVE; 0 when the last one did not.
+    """
 
     addon: AddonRecord
     unreachable_since: float
     at: float
+    unhealthy_since: float = 0.0
 
 
 class Looks:
@@ -59,18 +65,26 @@ class Looks:
         with self._database.writing() as connection:
             self._plan(connection, look.addon, self._database.now(connection) + seconds)
 
+    def note_unhealthy(self, look: Look, seconds: float) -> None:
+        """Remember that an ACTIVE add-on is unhealthy, since now unless it was before; look again in some seconds."""
+        with self._database.writing() as connection:
+            self._plan(connection, look.addon, self._database.now(connection) + seconds)
+            since = look.unhealthy_since or look.at
+            connection.execute(sa.update(ADDONS).where(_is(look.addon)).values(unhealthy_since=since))
+
     def note_health(self, look: Look, issues: Sequence[Issue]) -> bool:
         """Write what a look found, unless a request changed the add-on meanwhile; tell whether anything is new."""
         status = states.judge_health(look.addon.status, issues)
-        if status is look.addon.status and tuple(issues) == look.addon.issues:
+        is_new = status is not look.addon.status or tuple(issues) != look.addon.issues
+        if not is_new and not look.unhealthy_since:
             return False
         with self._database.writing() as connection:
             seen = (ADDONS.c.status == look.addon.status.value, ADDONS.c.modified_at == look.addon.modified_at)
-            changes: dict[str, Any] = {"issues": issue_list(issues)}
+            changes: dict[str, Any] = {"issues": issue_list(issues), "unhealthy_since": 0.0}
             if status is not look.addon.status:
                 changes |= {"status": status.value, "modified_at": self._database.now(connection)}
             query = sa.update(ADDONS).where(_is(look.addon), *seen).values(**changes)
-            return bool(connection.execute(query).rowcount)
+            return bool(connection.execute(query).rowcount) and is_new
 
     def note_contact(self, cluster: str, *, reached: bool) -> None:
         """Write whether a cluster was reached: those that were not are tried where they delay nobody."""
@@ -95,10 +109,16 @@ class Looks:
         if lock and self._database.on_postgresql:
             query = query.with_for_update(of=ADDONS, skip_locked=True)
         rows = connection.execute(query).mappings().all()
-        return tuple(Look(read_addon(row), row["unreachable_since"], now) for row in rows)
+        return tuple(_read_look(row, now) for row in rows)
 
     def _plan(self, connection: sa.Connection, addon: AddonRecord, at: float) -> None:
         connection.execute(sa.update(ADDONS).where(_is(addon)).values(look_at=at))
+
+
+def _read_look(row: sa.RowMapping, now: float) -> Look:
+    addon, since = read_addon(row), float(row["unhealthy_since"])
+    # A change begins the wait anew: pods are replaced.
+    return Look(addon, row["unreachable_since"], now, since if since >= addon.modified_at else 0.0)
 
 
 def _is(addon: AddonRecord) -> sa.ColumnElement[bool]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 METADATA = MetaData()
 # The newest of ``revisions``, which leads to these tables.
-REVISION = "0002"
+REVISION = "0003"
 
 
 def _of_cluster(name: str) -> ForeignKeyConstraint:
@@ -72,6 +72,8 @@ ADDONS = Table(
     Column("tags", JSON, nullable=False),
     # When its health is due to be looked at; matters only in states that are watched.
     Column("look_at", Double, nullable=False, server_default="0"),
+    # When it was first seen unhealthy while ACTIVE; void when the add-on was changed after that. 0 while it is healthy.
+    Column("unhealthy_since", Double, nullable=False, server_default="0"),
     PrimaryKeyConstraint("cluster", "name"),
     _of_cluster("addons_cluster"),
     Index("addons_by_look", "look_at"),

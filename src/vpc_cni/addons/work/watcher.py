@@ -2,7 +2,6 @@
 
 import logging
 import random
-import threading
 from typing import Generic
 
 from vpc_cni.addons.model import AddonStatus, Issue
@@ -30,9 +29,6 @@ class Watcher(Generic[ClusterT]):
         self._clusters = clusters
         self._settings = settings
         self._chance = chance or random.Random()  # noqa: S311 # no secret comes of it
-        # Since when an ACTIVE add-on was seen unhealthy. Only in memory: a restart begins the wait anew.
-        self._unhealthy: dict[tuple[str, str], float] = {}
-        self._lock = threading.Lock()
 
     def look(self, look: Look) -> None:
         """Look once; never raises for what is wrong with the cluster: that is written."""
@@ -68,10 +64,8 @@ class Watcher(Generic[ClusterT]):
 
     def _judge(self, look: Look, issues: tuple[Issue, ...]) -> None:
         """Write health, but of an ACTIVE add-on only what lasts; look again soon to see whether it does."""
-        key, wait = (look.addon.cluster, look.addon.name), self._settings.degraded_after
-        with self._lock:
-            since = self._unhealthy.setdefault(key, look.at) if issues else self._unhealthy.pop(key, look.at)
+        wait, since = self._settings.degraded_after, look.unhealthy_since or look.at
         if issues and look.addon.status is AddonStatus.ACTIVE and look.at - since < wait:
-            self._store.looks.put_off(look, min(wait, self._settings.look_every))
+            self._store.looks.note_unhealthy(look, min(wait, self._settings.look_every))
             return
         self._store.looks.note_health(look, issues)

@@ -9,7 +9,7 @@ import pytest
 
 from vpc_cni.addons.model import AddonStatus, Association, Issue, IssueCode, OperationKind, UpdateStatus
 from vpc_cni.addons.states import End
-from vpc_cni.addons.store import AddonBusyError, Lease, LeaseLostError, NoAddonError, NoUpdateError, Store
+from vpc_cni.addons.store import AddonBusyError, Lease, LeaseLostError, Look, NoAddonError, NoUpdateError, Store
 
 Make = Callable[..., Any]
 CONFLICT = Issue(IssueCode.CONFIGURATION_CONFLICT, "Conflicts found", ("aws-node",))
@@ -289,6 +289,24 @@ def test_health_moves_between_active_and_degraded(created: Store) -> None:
     assert created.looks.note_health(look, ())
     after = created.addons.get("prod", "vpc-cni")
     assert (after.status, after.issues) == (AddonStatus.ACTIVE, ())
+
+
+def test_looks_remember_since_when_an_addon_is_unhealthy(created: Store) -> None:
+    def look() -> Look:
+        (found,) = created.looks.claim(9, OVER, unreachable=False)
+        return found
+
+    created.leases.finish(claim(created), End.DONE)
+    first = look()
+    assert first.unhealthy_since == 0
+    created.looks.note_unhealthy(first, OVER)
+    second = look()
+    assert second.unhealthy_since == first.at
+    created.looks.note_unhealthy(second, OVER)
+    third = look()
+    assert third.unhealthy_since == first.at
+    assert not created.looks.note_health(third, ()), "nothing that is shown"
+    assert look().unhealthy_since == 0
 
 
 def test_a_look_changes_nothing_when_a_request_came_meanwhile(created: Store, operation: Make) -> None:
