@@ -136,6 +136,30 @@ FIGURES: tuple[Figure, ...] = (
         "ADD and DEL pairs with the default cooldown of 30 s, after the first 30 s; 735 addresses / 30 s is the limit",
         decimals=1,
     ),
+    Figure(
+        "addons_describe_p99_ms",
+        "ms",
+        "add-on service with 200 clusters, 10 of them dead: DescribeAddon at 100 requests/s, 99th percentile",
+        Judged.OURS_AT_MOST,
+        60,
+        decimals=1,
+    ),
+    Figure(
+        "addons_describe_p99_dead_vs_none",
+        "ms",
+        "the same; the ratio is to a service without dead clusters, asked in turn",
+        Judged.RATIO_AT_MOST,
+        1.5,
+        decimals=1,
+    ),
+    Figure(
+        "addons_update_start_ms",
+        "ms",
+        "from UpdateAddon on a healthy cluster beside the dead ones to the first write there: the slowest",
+        Judged.OURS_AT_MOST,
+        1000,
+        decimals=0,
+    ),
 )
 BY_NAME: Mapping[str, Figure] = {figure.name: figure for figure in FIGURES}
 

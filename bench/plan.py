@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import rounds, solo
+from bench.addons.measuring import measure_addons
 from bench.contender import Contender
 from bench.figures import BY_NAME, Measured
 from bench.node import node_target
@@ -58,6 +59,11 @@ SOLO: tuple[Solo, ...] = (
     ),
     Solo("memory with 1,000 pods", ("rss_1000_mib",), solo.measure_memory),
     Solo("default cooldown", ("steady_pairs_s_cooldown_30",), solo.measure_steady),
+    Solo(
+        "the add-on service",
+        ("addons_describe_p99_ms", "addons_describe_p99_dead_vs_none", "addons_update_start_ms"),
+        measure_addons,
+    ),
 )
 
 

@@ -22,6 +22,9 @@ NAMES = {
     "first_address_new_eni_calls": ("<=", 3),
     "burst_110_ms": ("", None),
     "steady_pairs_s_cooldown_30": ("", None),
+    "addons_describe_p99_ms": ("<=", 60),
+    "addons_describe_p99_dead_vs_none": ("ratio <=", 1.5),
+    "addons_update_start_ms": ("<=", 1000),
 }
 
 
