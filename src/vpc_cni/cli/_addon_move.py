@@ -34,12 +34,21 @@ from vpc_cni.cli._addon_site import (
     wait_for,
 )
 from vpc_cni.cli._addon_view import request_document, show, translation_document, translation_people
-from vpc_cni.cli._self_managed_options import ContextOption, JsonOption, KubeconfigOption, print_notes, read_text
+from vpc_cni.cli._self_managed_options import (
+    CatalogueOption,
+    ContextOption,
+    JsonOption,
+    KubeconfigOption,
+    print_notes,
+    read_catalogue,
+    read_text,
+)
 from vpc_cni.cluster import Inventory
 from vpc_cni.cluster.applying import Mode
 from vpc_cni.cluster.installed import plain_form
 from vpc_cni.cluster.inventory import reference_of
 from vpc_cni.errors import CallerError, RefusedError
+from vpc_cni.lifecycle.estimates import estimate_lines, estimate_of
 from vpc_cni.lifecycle.journal import Record, read_records, records_folder
 from vpc_cni.lifecycle.outcomes import End, Judgement
 from vpc_cni.lifecycle.putting_back import find_lost, plan_putting_back
@@ -48,7 +57,7 @@ from vpc_cni.lifecycle.requests import Change
 from vpc_cni.lifecycle.translation import Translation, translate
 from vpc_cni.lifecycle.versions import choose_version
 from vpc_cni.lifecycle.watching import Limits, watch_deletion
-from vpc_cni.manifests import find_changes, packaged_catalogue, parse_addon_version, strip_server_fields
+from vpc_cni.manifests import Catalogue, find_changes, packaged_catalogue, parse_addon_version, strip_server_fields
 from vpc_cni.self_managed import AddonType, Setting, find_installed, parse_backup
 from vpc_cni.self_managed.carrying import take_over
 from vpc_cni.self_managed.flow import read_installation
@@ -84,7 +93,7 @@ def back_up(
         if not live.objects:
             raise RefusedError("there is nothing to back up: the cluster has no object of the add-on")
         version = site.seen.addon.version if site.seen.addon else ""
-        found = _carry(live, version or _release_of(site, live))
+        found = _carry(live, version or _release_of(site, live), site, packaged_catalogue())
         document = {"record": save(site), **translation_document(found.translation)}
     show(document, translation_people(found.translation), as_json=as_json)
 
@@ -95,6 +104,7 @@ def restore(
     cluster_name: NameOption = "",
     version: TargetOption = "",
     dry_run: _DryRunOption = False,
+    catalogue: CatalogueOption = None,
     region: RegionOption = "",
     profile: ProfileOption = "",
     endpoint_url: EndpointUrlOption = "",
@@ -107,12 +117,13 @@ def restore(
 ) -> None:
     """Give the add-on the settings of a backup: as configuration values, and beside EKS what those cannot express."""
     backup = parse_backup(read_text(file), file)
+    known = read_catalogue(catalogue)
     with open_session(Access(cluster_name, region, profile, endpoint_url, kubeconfig, context)) as session:
         session.require_cluster()
         site = look_before(session, Limits(timeout, grace), records)
         current = site.seen.addon
         target = _choose(site, version or (current.version if current else "default"))
-        found = _carry(backup.inventory, target)
+        found = _carry(backup.inventory, target, site, known)
         change = Change(
             version=target,
             mode=Mode.OVERWRITE,
@@ -123,7 +134,7 @@ def restore(
         if dry_run:
             show(report.document, translation_people(found.translation), as_json=as_json)
             return
-        judgement = _carry_out(site, change, (change.version,), found.settings, report)
+        judgement = _carry_out(site, change, found.settings, report, known)
     report.end(judgement, f"the restoration with {change.version}", timeout, as_json=as_json)
 
 
@@ -133,6 +144,7 @@ def adopt(
     version: TargetOption = "",
     role_arn: NewRoleOption = "",
     dry_run: _DryRunOption = False,
+    catalogue: CatalogueOption = None,
     region: RegionOption = "",
     profile: ProfileOption = "",
     endpoint_url: EndpointUrlOption = "",
@@ -147,6 +159,7 @@ def adopt(
 
     Without --version it is the newest build of the release that runs, where that is offered, else the default.
     """
+    known = read_catalogue(catalogue)
     with open_session(Access(cluster_name, region, profile, endpoint_url, kubeconfig, context)) as session:
         live = read_installation(session.require_cluster())
         site = look_before(session, Limits(timeout, grace), records)
@@ -158,13 +171,13 @@ def adopt(
         target = (
             _release_of(site, live) if not version else choose_version(version, site.offered(), site.cluster.version)
         )
-        found = _carry(live, target)
+        found = _carry(live, target, site, known)
         change = Change(target, Mode.OVERWRITE, role_arn or found.role_arn, found.translation.text)
         report = Report({"request": request_document(change), **translation_document(found.translation)})
         if dry_run:
             show(report.document, translation_people(found.translation), as_json=as_json)
             return
-        judgement = _carry_out(site, change, (target,), found.settings, report)
+        judgement = _carry_out(site, change, found.settings, report, known)
     report.end(judgement, f"the adoption with {target}", timeout, as_json=as_json)
 
 
@@ -230,9 +243,9 @@ def roll_back(
             associations=saved.associations if saved.associations or current.association_arns else None,
         )
         inventory = saved.backup.inventory
-        settings = _carry(inventory, before.version).settings if inventory.objects else ()
+        settings = _carry(inventory, before.version, site, packaged_catalogue()).settings if inventory.objects else ()
         report = Report({"from": str(saved.file), "request": request_document(change)})
-        judgement = _carry_out(site, change, (change.version,), settings, report)
+        judgement = _carry_out(site, change, settings, report, packaged_catalogue())
     report.end(judgement, f"the rollback to {change.version}", timeout, as_json=as_json)
 
 
@@ -258,28 +271,35 @@ def _release_of(site: Site, live: Inventory) -> str:
         return _choose(site, "default")
 
 
-def _carry(live: Inventory, version: str) -> Carried:
-    """Return the settings of an installation, translated for a version."""
-    catalogue = packaged_catalogue()
-    profile = catalogue.find(parse_addon_version(version))
-    base, notes = plain_form(live, catalogue, profile)
+def _carry(live: Inventory, version: str, site: Site, catalogue: Catalogue) -> Carried:
+    """Return the settings of an installation, translated for a version; EKS says what it takes."""
+    found = catalogue.approximate(parse_addon_version(version))
+    base, notes = plain_form(live, catalogue, found.profile)
     print_notes(notes)
+    estimate = estimate_of(found, catalogue, {})
+    if estimate is not None:
+        print_notes(estimate_lines(estimate))
     carried, settings = take_over(live, base), find_settings(live, base, (), ())
-    return Carried(settings, translate(carried, settings, profile), carried.role_arn)
+    translation = translate(carried, settings, found.profile, site.session.eks.find_schema(version))
+    return Carried(settings, translation, carried.role_arn)
 
 
 def _carry_out(
-    site: Site, change: Change, steps: tuple[str, ...], settings: Iterable[Setting], report: Report
+    site: Site,
+    change: Change,
+    settings: Iterable[Setting],
+    report: Report,
+    catalogue: Catalogue,
 ) -> Judgement:
     """Ask EKS, wait, and put back beside it which settings are gone then."""
     if site.seen.addon is not None and site.seen.addon.status in UNDER_WAY:
         raise RefusedError(f"the add-on is {site.seen.addon.status}, and EKS refuses changes meanwhile")
-    refuse_early(site, change, packaged_catalogue())
+    refuse_early(site, change, catalogue)
     report.document["record"] = save(site)
     if site.seen.addon is None:
         judgement = create(site, change)
     else:
-        judgement = update_stepwise(site, change, steps, report.document.setdefault("steps", []))
+        judgement = update_stepwise(site, change, (change.version,), report.document.setdefault("steps", []))
     if judgement.end in (End.DONE, End.DEGRADED) and site.session.cluster is not None:
         report.document["put_back"] = list(_put_back(site, settings))
     return judgement

@@ -32,8 +32,8 @@ from vpc_cni.cluster.installed import plain_form
 from vpc_cni.cluster.trial import plan_apply, try_objects
 from vpc_cni.errors import DeviationError
 from vpc_cni.lifecycle.planning import Forecast, forecast
-from vpc_cni.lifecycle.target import choose_images, render_change, render_plain
-from vpc_cni.manifests import Catalogue, ImageSet, parse_addon_version, parse_registry
+from vpc_cni.lifecycle.target import choose_images, cluster_env, render_change, render_plain
+from vpc_cni.manifests import Catalogue, ImageSet, parse_registry
 from vpc_cni.self_managed.flow import read_installation
 
 
@@ -79,17 +79,24 @@ def _forecast(
     addon = look(session).addon
     wish = read_wish(options, addon, session.eks.offers(cluster.version), cluster, catalogue)
     live = read_installation(operator)
+    is_eks = not session.access.eks_endpoint_url
     images = choose_images(
         cluster.region or session.eks.region,
-        is_eks=not session.access.eks_endpoint_url,
+        is_eks=is_eks,
         live=live,
         image_set=image_set,
         registry=parse_registry(registry) if registry else None,
     )
-    wanted = render_change(wish.change, catalogue, images, cluster.ip_family)
+    target = render_change(
+        wish.change,
+        catalogue,
+        images,
+        cluster.ip_family,
+        schema=session.eks.find_schema(wish.change.version) if wish.change.configuration_values else None,
+        kept_env=cluster_env(live, catalogue) if is_eks else None,
+    )
     base = render_plain(addon.version, catalogue, images, cluster.ip_family) if addon else Inventory()
     with session.as_eks() as api:
-        profile = catalogue.find(parse_addon_version(wish.change.version))
-        trials = try_objects(api, wanted, plain_form(live, catalogue, profile)[0])
+        trials = try_objects(api, target.objects, plain_form(live, catalogue, target.profile)[0])
         plan = plan_apply(api, trials, removing=addon is not None)
-    return forecast(plan, trials, base, wish.steps, creating=addon is None)
+    return forecast(plan, trials, base, wish.steps, creating=addon is None, estimate=target.estimate)

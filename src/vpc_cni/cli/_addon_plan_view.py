@@ -8,13 +8,19 @@ from rich.text import Text
 
 from vpc_cni.cli._change_view import shown
 from vpc_cni.cluster.applying import Mode
+from vpc_cni.lifecycle.estimates import estimate_lines
 from vpc_cni.lifecycle.planning import Forecast, ObjectForecast
 
 _STYLES = {"conflict": "bold red", "set": "yellow", "removed": "yellow", "kept": "green"}
 
 
 def plan_people(found: Forecast, *, show_all: bool) -> Iterable[RenderableType]:
-    """Yield the way to the target, then what becomes of each field, then what each mode comes to."""
+    """Yield the way to the target, then what becomes of each field, then what each mode comes to.
+
+    Where the catalogue does not have the version, that stands before all else.
+    """
+    if found.estimate is not None:
+        yield from (Text(line, style="bold yellow") for line in estimate_lines(found.estimate))
     yield Text(f"path: {' -> '.join(found.steps)}")
     if not found.changes:
         yield Text("no difference")

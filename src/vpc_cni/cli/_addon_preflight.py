@@ -85,9 +85,11 @@ def _look(session: Session, options: WishOptions, catalogue: Catalogue) -> Itera
     yield check_settled(addon)
     yield check_version(change.version, offered, cluster, catalogue)
     yield check_path(wish.steps, addon)
-    yield check_values("values", change.configuration_values, change.version, cluster, catalogue)
-    if addon and change.configuration_values != addon.configuration_values:
-        yield check_values("stored values", addon.configuration_values, change.version, cluster, catalogue)
+    stored = addon.configuration_values if addon else None
+    schema = session.eks.find_schema(change.version) if change.configuration_values or stored else None
+    yield check_values("values", change.configuration_values, change.version, cluster, catalogue, schema=schema)
+    if change.configuration_values != stored and addon:
+        yield check_values("stored values", stored, change.version, cluster, catalogue, schema=schema)
     yield check_pod_identity(change.version, len(addon.association_arns) if addon else 0)
     yield from _look_outside(session, cluster, change.role_arn, change.version)
 

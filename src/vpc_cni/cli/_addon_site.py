@@ -106,10 +106,12 @@ def refuse_early(site: Site, change: Change, catalogue: Catalogue) -> None:
     """
     offered = {each.version for each in site.offered()}
     count = len(site.seen.addon.association_arns) if site.seen.addon else 0
+    values = change.configuration_values
+    schema = None if values is None else site.session.eks.find_schema(change.version)
     findings = (
         check_cluster(site.cluster),
         check_version(change.version, offered, site.cluster, catalogue),
-        check_values("values", change.configuration_values, change.version, site.cluster, catalogue),
+        check_values("values", values, change.version, site.cluster, catalogue, schema=schema),
         check_pod_identity(change.version, count),
     )
     reasons = [f"{each.check}: {each.detail}" for each in findings if each.level is Level.FAILED]

@@ -1,10 +1,11 @@
 """EKS as the lifecycle sees it: one cluster's add-on, by plain values. Blocking; thin."""
 
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from vpc_cni.errors import CallerError, NotFoundError
+from vpc_cni.errors import CallerError, CloudError, NotFoundError
 from vpc_cni.lifecycle.aws import AwsAccess, open_client, translated
 from vpc_cni.lifecycle.records import (
     ADDON,
@@ -21,6 +22,7 @@ from vpc_cni.lifecycle.records import (
     parse_update,
 )
 from vpc_cni.lifecycle.requests import Change, create_members, update_members
+from vpc_cni.manifests import Schema
 
 _NO_ADDON, _NO_CLUSTER = "No addon: ", "No cluster found"
 
@@ -75,6 +77,14 @@ class Eks:
         """Return the JSON schema of a version's configuration values, as EKS writes it."""
         answer = self._call("describe_addon_configuration", addonName=ADDON, addonVersion=version)
         return str(answer["configurationSchema"])
+
+    def find_schema(self, version: str) -> Schema | None:
+        """Return the schema of a version's configuration values; None when EKS does not tell."""
+        try:
+            found = json.loads(self.schema(version))
+        except (CloudError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
 
     def create(self, change: Change) -> ManagedAddon:
         members = create_members(self.cluster_name, change, str(uuid.uuid4()))

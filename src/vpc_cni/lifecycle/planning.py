@@ -12,6 +12,7 @@ from vpc_cni.cluster.applying import ApplyPlan, Claim, FieldPlan, Mode, ObjectPl
 from vpc_cni.cluster.fields import ABSENT, find_field
 from vpc_cni.cluster.inventory import reference_of
 from vpc_cni.cluster.trial import Trial
+from vpc_cni.lifecycle.estimates import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Forecast:
         deletions: objects that go.
         conflicts: lines as EKS writes them.
         refused: for each mode whether nothing at all is applied.
+        estimate: what all this rests on where the catalogue does not have the version; None where it has.
     """
 
     steps: tuple[str, ...]
@@ -62,6 +64,7 @@ class Forecast:
     deletions: tuple[str, ...]
     conflicts: tuple[str, ...]
     refused: dict[str, bool]
+    estimate: Estimate | None = None
 
     @property
     def changes(self) -> bool:
@@ -71,13 +74,20 @@ class Forecast:
 
 
 def forecast(
-    plan: ApplyPlan, trials: Iterable[Trial], base: Inventory, steps: tuple[str, ...], *, creating: bool
+    plan: ApplyPlan,
+    trials: Iterable[Trial],
+    base: Inventory,
+    steps: tuple[str, ...],
+    *,
+    creating: bool,
+    estimate: Estimate | None = None,
 ) -> Forecast:
     """Return what a change comes to.
 
     Args:
         base: objects of the installed version without settings.
         creating: EKS has no add-on yet, and takes PRESERVE for NONE.
+        estimate: of the objects that ``plan`` is for; None where they are those of the version.
     """
     refusals = {each.plan.name: str(each.refusal.message) for each in trials if each.refusal}
     return Forecast(
@@ -95,6 +105,7 @@ def forecast(
         deletions=tuple(map(str, plan.deletions)),
         conflicts=plan.conflict_lines(),
         refused={str(mode): plan.is_refused(mode, creating=creating) for mode in Mode},
+        estimate=estimate,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vpc_cni.errors import ConfigurationError
-from vpc_cni.manifests import Profile, read_configuration
+from vpc_cni.manifests import Profile, Schema, read_configuration
 from vpc_cni.manifests.schema import CONFIG_MAP_OPTIONS, NODE_AGENT_OPTIONS, Option
 from vpc_cni.self_managed.carrying import Carried
 from vpc_cni.self_managed.kept import Setting
@@ -46,17 +46,20 @@ class Translation:
         return json.dumps(self.values, sort_keys=True) if self.values else None
 
 
-def translate(carried: Carried, settings: Iterable[Setting], profile: Profile) -> Translation:
+def translate(
+    carried: Carried, settings: Iterable[Setting], profile: Profile, schema: Schema | None = None
+) -> Translation:
     """Return configuration values for a version.
 
     Args:
+        schema: of its values, as EKS says it; None for that of ``profile``.
         carried: settings as :func:`~vpc_cni.self_managed.carrying.take_over` finds them.
         settings: all settings, of which those not in ``carried`` cannot be expressed at all.
     """
     values: dict[str, Any] = {}
     left: list[LeftOver] = []
     for name, value, fragment in _candidates(carried):
-        reason = "EKS has no such value" if fragment is None else _refusal(value, fragment, profile)
+        reason = "EKS has no such value" if fragment is None else _refusal(value, fragment, profile, schema)
         if fragment is None or reason:
             left.append(LeftOver(name, value, reason))
         else:
@@ -74,12 +77,12 @@ def translate(carried: Carried, settings: Iterable[Setting], profile: Profile) -
     return Translation(values, tuple(left))
 
 
-def _refusal(value: Any, fragment: Mapping[str, Any], profile: Profile) -> str:
+def _refusal(value: Any, fragment: Mapping[str, Any], profile: Profile, schema: Schema | None) -> str:
     """Say why a setting cannot be expressed; empty when it can."""
     if value == "":
         return "an empty value has no form"
     try:
-        read_configuration(fragment, profile)
+        read_configuration(fragment, profile, schema)
     except ConfigurationError as err:
         return err.message.rpartition("error: ")[2]
     return ""

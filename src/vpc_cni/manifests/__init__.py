@@ -22,6 +22,7 @@ from vpc_cni.manifests.catalogue import (
 from vpc_cni.manifests.configuration import (
     Configuration,
     EniConfig,
+    find_unplaced,
     parse_configuration_text,
     read_configuration,
 )
@@ -55,7 +56,7 @@ from vpc_cni.manifests.registries import (
     parse_registry,
 )
 from vpc_cni.manifests.render import IpFamily, Rendered, RenderOptions, render
-from vpc_cni.manifests.schema import configuration_schema, schema_text
+from vpc_cni.manifests.schema import Schema, configuration_schema, schema_text
 from vpc_cni.manifests.versions import (
     AddonVersion,
     KubernetesVersion,
@@ -90,12 +91,14 @@ __all__ = [
     "RenderOptions",
     "Rendered",
     "Restriction",
+    "Schema",
     "Trait",
     "canonical_quantity",
     "configuration_schema",
     "encode_yaml",
     "find_changes",
     "find_region",
+    "find_unplaced",
     "known_regions",
     "metrics_helper_image",
     "name_of",

@@ -180,6 +180,7 @@ def _read_addon(root: Table) -> Addon | None:
         namespace=table.text("namespace"),
         service_account=table.text("service_account"),
         managed_policies=table.texts("managed_policies"),
+        cluster_env=table.texts("cluster_env"),
         pod_identity_since=table.addon_version("pod_identity_since"),
         architectures=table.some_texts("architectures"),
         compute_types=table.some_texts("compute_types"),

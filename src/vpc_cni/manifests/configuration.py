@@ -12,8 +12,21 @@ from typing import Any
 from vpc_cni.errors import CallerError, ConfigurationError
 from vpc_cni.manifests._schema_check import find_problems, type_name
 from vpc_cni.manifests.profile import Profile
-from vpc_cni.manifests.schema import CONFIG_MAP_OPTIONS, NODE_AGENT_OPTIONS, Option, configuration_schema
+from vpc_cni.manifests.schema import CONFIG_MAP_OPTIONS, NODE_AGENT_OPTIONS, Option, Schema, configuration_schema
 from vpc_cni.manifests.yaml_text import parse_yaml
+
+# What stands at the top of values, beside the options of the ConfigMap.
+_PLACED = (
+    "affinity",
+    "eniConfig",
+    "env",
+    "init",
+    "livenessProbeTimeoutSeconds",
+    "nodeAgent",
+    "readinessProbeTimeoutSeconds",
+    "resources",
+    "tolerations",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +89,17 @@ def _parse_json(text: str) -> list[Any]:
     return [] if value is None else [value]
 
 
-def read_configuration(values: Mapping[str, Any], profile: Profile) -> Configuration:
+def read_configuration(values: Mapping[str, Any], profile: Profile, schema: Schema | None = None) -> Configuration:
     """Check values against the schema of a version and take them over.
+
+    Args:
+        schema: what EKS itself says; None for that of the profile. What it allows and the profile does not know where
+            to put is left out; :func:`find_unplaced` names it.
 
     Raises:
         ConfigurationError: they do not fit; one message names every problem in the words of the EKS API.
     """
-    problems = find_problems(configuration_schema(profile), dict(values))
+    problems = find_problems(configuration_schema(profile) if schema is None else schema, dict(values))
     if problems:
         raise ConfigurationError(
             f"ConfigurationValue provided in request is not supported: Json schema validation failed with error: "
@@ -107,6 +124,21 @@ def read_configuration(values: Mapping[str, Any], profile: Profile) -> Configura
         liveness_timeout_seconds=values.get("livenessProbeTimeoutSeconds"),
         readiness_timeout_seconds=values.get("readinessProbeTimeoutSeconds"),
     )
+
+
+def find_unplaced(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return paths of values that :func:`read_configuration` does not know where to put, whatever the schema says."""
+    known = {*_PLACED, *(option.name for option in CONFIG_MAP_OPTIONS)}
+    below = {"init": {"env"}, "nodeAgent": {option.name for option in NODE_AGENT_OPTIONS}}
+    top = [name for name in values if name not in known]
+    deeper = [
+        f"{name}.{inner}"
+        for name, names in below.items()
+        if isinstance(given := values.get(name), Mapping)
+        for inner in given
+        if inner not in names
+    ]
+    return (*sorted(top), *sorted(deeper))
 
 
 def _options(options: Iterable[Option], values: Mapping[str, Any]) -> dict[str, str]:

@@ -17,6 +17,7 @@ class Addon:
     Attributes:
         type: as in ``eks:DescribeAddonVersions``; so are ``owner``, ``publisher`` and what follows ``architectures``.
         managed_policies: names of AWS-managed IAM policies that its role needs; their ARN depends on the partition.
+        cluster_env: variables of the agent that EKS sets itself, out of the cluster; no version's objects name them.
         pod_identity_since: the first build that takes pod identity associations.
         platform_versions: of EKS; ``*`` stands for all.
     """
@@ -35,6 +36,7 @@ class Addon:
     requires_configuration: bool
     requires_iam_permissions: bool
     sources: tuple[str, ...]
+    cluster_env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

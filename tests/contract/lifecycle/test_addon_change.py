@@ -93,7 +93,13 @@ def test_a_version_goes_step_by_step(operator: Any) -> None:
     install(operator)
     assert operator.run("update", "--json", "--version", "1.16", *TIMEOUT).status == 2
     done = operator.run("update", "--json", "--version", "latest", *TIMEOUT)
-    assert [each["version"] for each in done.document["steps"]] == [NEW]
+    assert [each["version"] for each in done.document["steps"]] == [
+        NEW,
+        "v1.17.1-eksbuild.1",
+        "v1.18.6-eksbuild.1",
+        "v1.19.6-eksbuild.7",
+        "v1.20.4-eksbuild.1",
+    ]
 
 
 def test_pods_that_do_not_start_end_with_a_time_out(operator: Any) -> None:

@@ -42,7 +42,7 @@ def test_an_image_that_is_not_the_versions_is_a_deviation(operator: Any) -> None
 def test_versions_tell_default_installed_and_what_changed(operator: Any) -> None:
     create(operator)
     rows = operator.run("versions", "--json").document["versions"]
-    assert rows[0]["version"] == "v1.16.2-eksbuild.1"
+    assert rows[0]["version"] == "v1.20.4-eksbuild.1"
     assert [each["version"] for each in rows if each["default"]] == ["v1.16.2-eksbuild.1"]
     assert [each["version"] for each in rows if each["installed"]] == ["v1.15.1-eksbuild.1"]
     assert all(each["changes"] for each in rows)

@@ -10,7 +10,7 @@ from vpc_cni.lifecycle.preflight.finding import Finding, failed, ok, skipped, wa
 from vpc_cni.lifecycle.records import UNDER_WAY, EksCluster, ManagedAddon
 from vpc_cni.lifecycle.target import read_values
 from vpc_cni.lifecycle.versions import restriction
-from vpc_cni.manifests import AddonVersion, Catalogue, KubernetesVersion, parse_addon_version
+from vpc_cni.manifests import AddonVersion, Catalogue, KubernetesVersion, Schema, parse_addon_version
 
 _IPV6_SINCE = AddonVersion(1, 10, 1)
 _POLICY_SINCE = AddonVersion(1, 14, 0)
@@ -59,16 +59,29 @@ def check_path(steps: Sequence[str], current: ManagedAddon | None) -> Finding:
     return warning("path", f"{current.version} -> {' -> '.join(steps)}", "`update` goes step by step")
 
 
-def check_values(check: str, text: str | None, version: str, cluster: EksCluster, catalogue: Catalogue) -> Finding:
-    """Say whether values fit a version's schema, formats included, and what is not built for its clusters."""
+def check_values(
+    check: str,
+    text: str | None,
+    version: str,
+    cluster: EksCluster,
+    catalogue: Catalogue,
+    *,
+    schema: Schema | None = None,
+) -> Finding:
+    """Say whether values fit a version's schema, formats included, and what is not built for its clusters.
+
+    ``schema`` is what EKS says; without it that of the catalogue counts, and a version that it does not have cannot be
+    checked.
+    """
     if text is None:
         return ok(check, "none")
     try:
-        profile = catalogue.find(parse_addon_version(version))
+        parsed = parse_addon_version(version)
+        profile = catalogue.find(parsed) if schema is None else catalogue.approximate(parsed).profile
     except CallerError as err:
         return skipped(check, err.message, "EKS checks them against its own schema")
     try:
-        configuration = read_values(text, profile)
+        configuration = read_values(text, profile, schema)
     except (ConfigurationError, CallerError) as err:
         return failed(check, err.message, "`schema` shows what is allowed")
     if configuration.network_policy and (
