@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import ssl
+import tempfile
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,13 +84,25 @@ def _certificate(folder: Path, hosts: list[str]) -> bytes:
             return file.read_bytes()
         made = make_certificate(hosts, datetime.now(UTC))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key = os.open(folder / _KEY, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(key, "wb") as stream:
-            stream.write(made.key)
         # The certificate comes last: that it is there says that the key is.
-        file.write_bytes(made.certificate)
+        _put(folder / _KEY, made.key)
+        _put(file, made.certificate)
     except ValueError as err:
         raise ConfigurationError(f"{', '.join(hosts)}: no names or addresses for a certificate: {err}") from err
     except OSError as err:
         raise HostError(f"the certificate in {folder} cannot be made or read: {err.strerror}") from err
     return made.certificate
+
+
+def _put(file: Path, content: bytes) -> None:
+    """Write a file for its owner alone, whole or not at all, whatever was there before."""
+    descriptor, fresh = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(fresh).replace(file)
+    except OSError:
+        Path(fresh).unlink(missing_ok=True)
+        raise

@@ -88,5 +88,5 @@ def _make_key(file: Path) -> bytes | None:
     except FileExistsError:
         return None
     finally:
-        os.unlink(fresh)  # mkstemp gives a text
+        Path(fresh).unlink()
     return key

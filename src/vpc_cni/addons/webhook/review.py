@@ -6,14 +6,19 @@ warning that kubectl shows.
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from vpc_cni.addons.webhook.injection import Identity, plan_injection
+from vpc_cni.addons.webhook.injection import Identity, Patch, plan_injection
 from vpc_cni.errors import CallerError, VpcCniError
 
 API_VERSION, KIND = "admission.k8s.io/v1", "AdmissionReview"
 FindIdentity = Callable[[str, str], Identity | None]
+# What Kubernetes can have: these become part of a URL, and webhooks are asked before a pod's members are checked.
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
+_ACCOUNT_MAX = 253
 
 
 def answer_review(body: bytes, find_identity: FindIdentity, region: str) -> Mapping[str, Any]:
@@ -31,14 +36,28 @@ def answer_review(body: bytes, find_identity: FindIdentity, region: str) -> Mapp
     account = str(pod.get("spec", {}).get("serviceAccountName") or "default")
     response: dict[str, Any] = {"uid": request["uid"], "allowed": True}
     try:
-        identity = find_identity(namespace, account)
+        identity = find_identity(namespace, account) if _may_be(namespace, account) else None
     except VpcCniError as err:
         response["warnings"] = [f"no IAM role was injected: {' '.join(err.message.split())}"[:240]]
         return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
-    patch = () if identity is None else plan_injection(pod, identity, region)
+    patch = () if identity is None else _plan(pod, identity, region)
     if patch:
         response |= {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(patch).encode()).decode("ascii")}
     return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
+
+
+def _may_be(namespace: str, account: str) -> bool:
+    """Tell whether there can be such an account; a pod that names another is refused by the API server itself."""
+    is_account = len(account) <= _ACCOUNT_MAX and _ACCOUNT.fullmatch(account)
+    return bool(is_account and _NAMESPACE.fullmatch(namespace))
+
+
+def _plan(pod: Mapping[str, Any], identity: Identity, region: str) -> Patch:
+    try:
+        return plan_injection(pod, identity, region)
+    except (AttributeError, TypeError) as err:
+        # Some member, however deep, is of another type than in a pod.
+        raise CallerError("the object of this review is no pod") from err
 
 
 def _request(body: bytes) -> Mapping[str, Any]:

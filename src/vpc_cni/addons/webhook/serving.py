@@ -4,12 +4,18 @@ Whom the pods of an account act as is read from the API server for each new pod:
 holds for the next pod, which a cache would not promise.
 """
 
+import contextlib
 import json
 import logging
+import re
+import socket
 import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socket import socket
 from typing import Any
 
 from vpc_cni.addons.webhook.injection import Identity, read_identity
@@ -21,8 +27,26 @@ from vpc_cni.errors import CallerError
 
 _LOG = logging.getLogger(__name__)
 _BODY_MAX = 4 * 1024 * 1024
-# An API server that says nothing for so long has gone; kept connections of a living one are used again sooner.
-_IDLE_SECONDS = 120.0
+_LENGTH = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is kept for clients: anybody who reaches the port is one, not the API server alone.
+
+    Attributes:
+        connections: at once; further ones are closed.
+        first_seconds: from connecting to the first answer, TLS included.
+        idle_seconds: from one answer to the next. An API server that says nothing for so long has gone; kept
+            connections of a living one are used again sooner.
+    """
+
+    connections: int = 128
+    first_seconds: float = 10.0
+    idle_seconds: float = 120.0
+
+
+_LIMITS = Limits()
 
 
 class WebhookServer(ThreadingHTTPServer):
@@ -39,19 +63,64 @@ class WebhookServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, listen: tuple[str, int], certificate: Path, key: Path, find_identity: FindIdentity, region: str
+        self,
+        listen: tuple[str, int],
+        certificate: Path,
+        key: Path,
+        find_identity: FindIdentity,
+        region: str,
+        *,
+        limits: Limits = _LIMITS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificate, key)
         self.find_identity = find_identity
         self.region = region
+        self._limits = limits
+        self._clock = clock
+        # When each connection is closed unless it gets an answer before.
+        self._deadlines: dict[socket.socket, float] = {}
+        self._lock = threading.Lock()
         super().__init__(listen, _Connection)
 
-    def get_request(self) -> tuple[socket, Any]:
+    def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
-        connection.settimeout(_IDLE_SECONDS)
+        connection.settimeout(self._limits.idle_seconds)
         # The handshake comes with the first read, in the connection's own thread: a silent client holds up nobody.
         return self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            has_room = len(self._deadlines) < self._limits.connections
+            if has_room:
+                self._deadlines[request] = self._clock() + self._limits.first_seconds
+        if has_room:
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._deadlines.pop(request, None)
+
+    def answered(self, connection: Any) -> None:
+        """Wait for a connection's next request."""
+        with self._lock:
+            self._deadlines[connection] = self._clock() + self._limits.idle_seconds
+
+    def service_actions(self) -> None:
+        """End connections whose time is over; called twice a second."""
+        now = self._clock()
+        with self._lock:
+            late = [each for each, deadline in self._deadlines.items() if deadline <= now]
+        for connection in late:
+            # Their threads wake up, and clean up. A client that sends a byte now and then would else stay for ever.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 # as its base has it
         _LOG.info("a connection from %s ended", client_address, exc_info=True)
@@ -69,7 +138,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit() or int(length) > _BODY_MAX:
+        if not _LENGTH.fullmatch(length) or int(length) > _BODY_MAX:
             self.close_connection = True
             self._answer(413 if length.isdigit() else 411, b"a review has a length, and is not that long")
             return
@@ -90,6 +159,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        self.server.answered(self.connection)
 
     def log_message(self, format: str, *args: Any) -> None:
         _LOG.debug(format, *args)
