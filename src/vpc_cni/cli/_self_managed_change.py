@@ -98,7 +98,7 @@ def apply_version(
         _show(plan, as_json=as_json)
         _check_repairs(plan, allowed=mend)
         trials = try_update(session.cluster, plan)
-        conflicts = conflicts_of(trials, plan)
+        conflicts = conflicts_of((each.plan for each in trials), plan)
         if as_json and not force_conflicts and conflicts:
             _end(plan, conflicts, (), as_json=True)
         _judge(conflicts, force=force_conflicts)
@@ -108,7 +108,12 @@ def apply_version(
         _save(session, live, backup_folder)
         applied: list[str] = []
         apply_update(
-            session.cluster, trials, time, force=bool(conflicts), report=lambda each: applied.append(str(name_of(each)))
+            session.cluster,
+            plan,
+            trials,
+            time,
+            force=force_conflicts,
+            report=lambda each: applied.append(str(name_of(each))),
         )
         _end(plan, conflicts, tuple(applied), as_json=as_json)
         wait_for_rollout(session.cluster, time, timeout, _print_rollout)

@@ -1,7 +1,8 @@
 """The add-on's objects in a cluster: which there are, who owns their fields, what stands in an apply's way, how far a
 roll-out is.
 
-All pure but ``client``, which alone needs lightkube and is imported where it is used. Stands below everything that
+All pure but ``trial`` and ``writing``, which act on a cluster that they are given, and ``client``, which is one, alone
+needs lightkube and is imported where it is used. Stands below everything that
 installs, updates or watches the add-on, whoever asked for it.
 """
 

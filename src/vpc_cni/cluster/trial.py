@@ -73,6 +73,7 @@ def try_objects(api: Api, wanted: Iterable[Manifest], base: Inventory) -> tuple[
 
 
 def try_object(api: Api, wanted: Manifest, base: Manifest | None) -> Trial:
+    """Return the same of one object; ``base`` is None where the live version has no such object."""
     reference = reference_of(wanted)
     for _ in range(_EDITS_IN_BETWEEN):
         live = api.get(reference)

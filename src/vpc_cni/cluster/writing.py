@@ -24,12 +24,16 @@ def apply_trials(
     api: Api,
     trials: Iterable[Trial],
     mode: Mode,
-    sleep: Callable[[float], None],
+    refuses: Callable[[ApplyPlan], bool],
     *,
-    creating: bool,
+    sleep: Callable[[float], None],
     report: Callable[[Manifest], None] = lambda _: None,
 ) -> ApplyPlan | None:
-    """Apply all objects in order; ``report`` hears of each that was.
+    """Apply all objects in order.
+
+    Args:
+        refuses: whether a plan must not be carried out; asked anew of an object that was edited in between.
+        report: hears of each object that was applied.
 
     Returns:
         None when all were applied; else the plan of the one that was edited in between, so that it is refused now.
@@ -42,14 +46,18 @@ def apply_trials(
         if reference_of(each.plan.wanted).resource == ENI_CONFIGS and not is_served:
             wait_until_served(api, each.plan.wanted, sleep)
             is_served = True
-        refused = _apply_trial(api, each, mode, creating=creating, report=report)
+        refused = _apply_trial(api, each, mode, refuses, report)
         if refused is not None:
             return refused
     return None
 
 
 def _apply_trial(
-    api: Api, trial: Trial, mode: Mode, *, creating: bool, report: Callable[[Manifest], None]
+    api: Api,
+    trial: Trial,
+    mode: Mode,
+    refuses: Callable[[ApplyPlan], bool],
+    report: Callable[[Manifest], None],
 ) -> ApplyPlan | None:
     wanted = trial.plan.wanted
     for _ in range(_EDITS_IN_BETWEEN):
@@ -61,7 +69,7 @@ def _apply_trial(
             # Edited, made or deleted since it was read.
             trial = try_object(api, wanted, trial.base)
             plan = ApplyPlan((trial.plan,))
-            if plan.is_refused(mode, creating=creating):
+            if refuses(plan):
                 return plan
         else:
             return None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from vpc_cni.cluster.applying import Mode
+from vpc_cni.cluster.applying import ApplyPlan, Mode, ObjectPlan
 from vpc_cni.cluster.conflicts import Conflict, find_conflicts
 from vpc_cni.cluster.fields import is_within
 from vpc_cni.cluster.inventory import (
@@ -75,19 +75,20 @@ def try_update(cluster: "Cluster", plan: UpdatePlan) -> tuple[Trial, ...]:
     return trials
 
 
-def conflicts_of(trials: Iterable[Trial], plan: UpdatePlan) -> tuple[Conflict, ...]:
+def conflicts_of(objects: Iterable[ObjectPlan], plan: UpdatePlan) -> tuple[Conflict, ...]:
     """Return which fields of others an update would change, without variables that cannot stay as they are. Pure."""
     mended = tuple(each.path for each in plan.repairs)
     return tuple(
         conflict
-        for each in trials
-        for conflict in find_conflicts(each.plan)
+        for each in objects
+        for conflict in find_conflicts(each)
         if not any(is_within(conflict.path, path) for path in mended)
     )
 
 
 def apply_update(
     cluster: "Cluster",
+    plan: UpdatePlan,
     trials: Iterable[Trial],
     clock: Clock,
     *,
@@ -96,11 +97,17 @@ def apply_update(
 ) -> None:
     """Apply all objects in order; ``report`` hears of each. Repeating it after a failure is harmless.
 
+    Args:
+        force: take over fields that others own.
+
     Raises:
         FieldConflictError: others have edited an object since it was tried; those before it were applied.
     """
-    mode = Mode.OVERWRITE if force else Mode.NONE
-    refused = apply_trials(cluster, trials, mode, clock.sleep, creating=False, report=report)
+
+    def refuses(anew: ApplyPlan) -> bool:
+        return not force and bool(conflicts_of(anew.objects, plan))
+
+    refused = apply_trials(cluster, trials, Mode.OVERWRITE, refuses, sleep=clock.sleep, report=report)
     if refused is not None:
         raise FieldConflictError(
             "\n  ".join(["others have edited fields that would change:", *refused.conflict_lines()]),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from vpc_cni.cluster.fields import find_field
 from vpc_cni.cluster.installed import Installed, find_image_set, find_installed, plain_form
 from vpc_cni.cluster.inventory import AGENT, Inventory, reference_of
 from vpc_cni.cluster.removals import find_removals
@@ -13,6 +14,7 @@ from vpc_cni.manifests import (
     AddonVersion,
     Catalogue,
     Change,
+    ChangeKind,
     Configuration,
     ImageSet,
     KubernetesVersion,
@@ -68,6 +70,7 @@ class UpdatePlan:
 
     Attributes:
         target: objects in the order to apply them.
+        changes: of the DaemonSet without its removals.
         removals: paths of what goes from the DaemonSet, since the old version made it and the new one lacks it.
         left: objects of the add-on that the new version has not; they stay.
         repairs: variables over which the API server refuses every apply until they are mended.
@@ -143,7 +146,7 @@ def plan_update(live: Inventory, wish: Wish, catalogue: Catalogue) -> UpdatePlan
     rendered = render(wish.profile, options)
     literal = {*wish.env, *wish.configuration.env}
     target = tuple(_as_live(_finish(each, carried, literal), live) for each in rendered.objects)
-    changes = tuple(_change_of(each, live) for each in target)
+    changes = tuple(_change_of(each, live, base) for each in target)
     removals = _removals(live, base, target)
     return UpdatePlan(
         profile=wish.profile,
@@ -206,13 +209,16 @@ def _as_live(manifest: Manifest, live: Inventory) -> Manifest:
     return manifest if before is None else spell_as_live(manifest, before)
 
 
-def _change_of(manifest: Manifest, live: Inventory) -> ObjectChange:
+def _change_of(manifest: Manifest, live: Inventory, base: Inventory) -> ObjectChange:
     before = live.find(reference_of(manifest))
     if before is None:
         return ObjectChange(name_of(manifest), True, ())
-    return ObjectChange(
-        name_of(manifest), False, find_changes(strip_server_fields(before), manifest, declared_only=True)
-    )
+    changes = find_changes(strip_server_fields(before), manifest, declared_only=True)
+    removed: tuple[Change, ...] = ()
+    if manifest["kind"] != "DaemonSet":
+        paths = find_removals(before, base.find(reference_of(manifest)), manifest)
+        removed = tuple(Change(path, ChangeKind.REMOVED, find_field(before, path)) for path in paths)
+    return ObjectChange(name_of(manifest), False, (*changes, *removed))
 
 
 def _repairs(live: Inventory, target: tuple[Manifest, ...]) -> tuple[Repair, ...]:

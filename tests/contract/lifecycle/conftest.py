@@ -28,6 +28,7 @@ _OBJECTS = (
     "clusterrole/aws-node",
     "clusterrolebinding/aws-node",
     "customresourcedefinition/eniconfigs.crd.k8s.amazonaws.com",
+    "customresourcedefinition/policyendpoints.networking.k8s.aws",
 )
 
 

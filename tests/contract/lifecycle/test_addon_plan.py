@@ -8,10 +8,21 @@ from typing import Any
 import pytest
 
 from vpc_cni.cluster.fields import ABSENT, find_field
+from vpc_cni.manifests import (
+    ImageSet,
+    RenderOptions,
+    encode_yaml,
+    packaged_catalogue,
+    parse_addon_version,
+    parse_registry,
+    plan_images,
+    render,
+)
 
 OLD, NEW = "v1.15.1-eksbuild.1", "v1.16.2-eksbuild.1"
 ENV = '.spec.template.spec.containers[name="aws-node"].env'
 TIMEOUT = ("--timeout", "30")
+OWN = ("--registry", "registry.example.com", "--image-set", "own")
 MODES = ("NONE", "OVERWRITE", "PRESERVE")
 # Live edits as people make them, by what kubectl gets.
 EDITS = (
@@ -69,10 +80,26 @@ def test_plan_changes_nothing(operator: Any) -> None:
 
 def test_a_cluster_without_the_addon_needs_the_registry_to_be_named(operator: Any) -> None:
     assert operator.run("plan").status == 2
-    words = ("--registry", "registry.example.com", "--image-set", "own")
-    document = operator.run("plan", "--json", *words).document
+    document = operator.run("plan", "--json", *OWN).document
     assert all(each["is_new"] for each in document["objects"])
     assert document["steps"] == [NEW]
+
+
+def test_an_adoption_of_the_references_manifests_tells_what_goes(operator: Any, tmp_path: Path) -> None:
+    profile = packaged_catalogue().find(parse_addon_version(NEW))
+    images = plan_images(profile, ImageSet.AWS, parse_registry("old.example.com"))
+    file = tmp_path / "aws-k8s-cni.yaml"
+    file.write_text(encode_yaml(render(profile, RenderOptions(images)).objects))
+    operator.kubectl("apply", "-f", str(file))
+    plan = operator.run("plan", "--json", "--version", NEW, *OWN).document
+    going = {path for path, each in fields(plan).items() if each["outcomes"]["OVERWRITE"] == "removed"}
+    assert '.spec.template.spec.containers[name="aws-eks-nodeagent"]' in going
+    assert {fields(plan)[path]["outcomes"]["NONE"] for path in going} == {"conflict"}
+    done = operator.run("create", "--version", NEW, "--resolve-conflicts", "OVERWRITE", *TIMEOUT)
+    assert done.status == 0, done.err
+    live = operator.site.server.get("daemonset", "aws-node")
+    assert {path for path in going if find_field(live, path) is not ABSENT} == set()
+    assert operator.run("plan", "--exit-code").status == 0
 
 
 @pytest.mark.parametrize("seed", range(3))

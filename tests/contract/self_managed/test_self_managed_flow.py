@@ -3,10 +3,18 @@
 import json
 import stat
 import subprocess
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from vpc_cni.cluster.client import Cluster, Place
+from vpc_cni.errors import FieldConflictError
+from vpc_cni.manifests import packaged_catalogue, parse_addon_version
+from vpc_cni.self_managed import Wish, plan_update
+from vpc_cni.self_managed.flow import apply_update, conflicts_of, read_installation, try_update
 
 OLD = "v1.12.6-eksbuild.2"
 NEW = "v1.16.2"
@@ -279,6 +287,44 @@ def test_a_value_in_the_place_of_a_reference_is_named_and_mended_on_request(oper
     assert operator.run(*APPLY_NEW, "--repair").status == 0
     (mended,) = [each for each in operator.container()["env"] if each["name"] == "MY_NODE_NAME"]
     assert mended["valueFrom"]["fieldRef"]["fieldPath"] == "spec.nodeName"
+
+
+def test_a_repair_goes_on_when_the_status_changes_meanwhile(operator: Any) -> None:
+    installed(operator).run(*APPLY_NEW)
+    live = operator.daemon_set()
+    (agent,) = [each for each in live["spec"]["template"]["spec"]["containers"] if each["name"] == "aws-node"]
+    (node_name,) = [each for each in agent["env"] if each["name"] == "MY_NODE_NAME"]
+    reference = node_name.pop("valueFrom")
+    node_name["value"] = "node-1"
+    operator.replace(live)
+    catalogue = packaged_catalogue()
+    wish = Wish(catalogue.find(parse_addon_version(NEW)), env={})
+    with closing(Cluster(Place(operator.kubeconfig))) as cluster:
+        plan = plan_update(read_installation(cluster), wish, catalogue)
+        trials = try_update(cluster, plan)
+        assert plan.repairs
+        assert conflicts_of((each.plan for each in trials), plan) == ()
+        operator.play_controller()
+        apply_update(cluster, plan, trials, time, force=False)
+    (mended,) = [each for each in operator.container()["env"] if each["name"] == "MY_NODE_NAME"]
+    assert mended["valueFrom"]["fieldRef"]["fieldPath"] == reference["fieldRef"]["fieldPath"]
+
+
+def test_others_who_edit_meanwhile_are_a_conflict(operator: Any) -> None:
+    installed(operator).run(*APPLY_NEW)
+    catalogue = packaged_catalogue()
+    wish = Wish(catalogue.find(parse_addon_version(NEW)), env={"WARM_IP_TARGET": "5"})
+    with closing(Cluster(Place(operator.kubeconfig))) as cluster:
+        plan = plan_update(read_installation(cluster), wish, catalogue)
+        trials = try_update(cluster, plan)
+        operator.server.kubectl(
+            "-n", "kube-system", "set", "env", "daemonset/aws-node", "-c", "aws-node", "WARM_IP_TARGET=9"
+        )
+        with pytest.raises(FieldConflictError, match="WARM_IP_TARGET"):
+            apply_update(cluster, plan, trials, time, force=False)
+        assert operator.env()["WARM_IP_TARGET"] == "9"
+        apply_update(cluster, plan, trials, time, force=True)
+    assert operator.env()["WARM_IP_TARGET"] == "5"
 
 
 def test_amounts_that_are_the_same_are_no_conflict(operator: Any, tmp_path: Path) -> None:

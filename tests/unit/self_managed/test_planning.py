@@ -138,6 +138,13 @@ def test_what_only_the_old_version_made_goes(install: Install) -> None:
     assert spec["initContainers"][0]["image"] == "mirror.example.com:5000/team/amazon-k8s-cni-init:v1.16.2"
 
 
+def test_keys_that_only_the_newer_version_has_go_on_the_way_back(install: Install) -> None:
+    plan = update(install("v1.16.0"), "v1.15.1")
+    (config_map,) = [each for each in plan.changes if each.name.kind == "ConfigMap"]
+    removed = [each.path for each in config_map.changes if each.kind == "removed"]
+    assert ".data.branch-eni-cooldown" in removed
+
+
 def test_what_somebody_added_stays(install: Install) -> None:
     live = copy.deepcopy(install("v1.16.2"))
     assert live.daemon_set is not None

@@ -23,7 +23,7 @@ def apply_all(
         KubernetesError: worth another try.
     """
     try:
-        refused = apply_trials(api, trials, mode, sleep, creating=creating)
+        refused = apply_trials(api, trials, mode, lambda plan: plan.is_refused(mode, creating=creating), sleep=sleep)
     except KubernetesError as err:
         if err.retryable:
             raise
