@@ -2,11 +2,15 @@
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from vpc_cni.addons.clusters import Wish, open_vault, register
+from vpc_cni.addons.server.keys import AccessKeys
+from vpc_cni.addons.server.options import ServeOptions
 from vpc_cni.addons.store import Store, sqlite_url
 from vpc_cni.cluster.client import Place
 from vpc_cni.cluster.login import Login, check_server, open_login
@@ -80,14 +84,22 @@ def test_a_wish_shows_no_secret() -> None:
     assert SECRET not in repr(wish)
 
 
-def test_a_kill_while_the_key_was_made_keeps_no_later_start_from_making_one(tmp_path: Path) -> None:
+def test_what_a_service_starts_with_shows_no_secret(tmp_path: Path) -> None:
+    made = AccessKeys(tmp_path / "access-keys.json").made
+    assert made is not None
+    assert made.secret not in repr(made)
+    shown = {each.name for each in fields(ServeOptions) if each.repr}
+    assert "store_url" not in shown, "it may hold a password"
+
+
+@pytest.mark.parametrize("name", ["seal.key", "access-keys.json"])
+def test_what_a_kill_left_keeps_no_key_from_being_made_at_once(tmp_path: Path, name: str) -> None:
     """In a container every process has the same id, so a name made of it is met again."""
-    file = tmp_path / "seal.key"
-    left = file.with_name(f"{file.name}.{os.getpid()}")
-    left.write_bytes(b"half")
-    open_vault(file)
-    assert (len(file.read_bytes()), file.stat().st_mode & 0o777) == (32, 0o600)
-    assert sorted(each.name for each in tmp_path.iterdir()) == [file.name, left.name]
+    (tmp_path / f"{name}.{os.getpid()}").write_bytes(b"half")
+    opening: Callable[[Path], object] = open_vault if name == "seal.key" else AccessKeys
+    opening(tmp_path / name)
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    assert len(list(tmp_path.iterdir())) == 2, "nothing of ours is left"
 
 
 def test_all_files_of_a_store_in_use_are_for_their_owner_alone(tmp_path: Path) -> None:

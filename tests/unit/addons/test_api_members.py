@@ -54,7 +54,8 @@ def test_members_of_other_types(read: Any, message: str) -> None:
 def test_queries() -> None:
     query = parse_query("types=a&types=b+c&types=&flag=true&odd=%3D%26%C3%BC&alone")
     assert query.texts("types") == ("a", "b c", "")
-    assert query.text("types") == ""
+    with pytest.raises(InputError, match="types is given more than once"):
+        query.text("types")
     assert query.flag("flag")
     assert not query.flag("absent")
     assert (query.text("odd"), query.text("alone"), query.text("absent")) == ("=&ü", "", None)

@@ -90,13 +90,13 @@ class _Api:
         if length.isdigit() and int(length[:12]) > self._bounds.body_bytes:
             raise _too_large(self._bounds)
         path = scope["raw_path"].partition(b"?")[0].decode("latin-1")
-        self._dispatcher.admit(path, headers)
+        body_counts = self._dispatcher.admit(path, headers)
         return Request(
             method=scope["method"],
             path=path,
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
-            body=await _read_body(receive, self._bounds),
+            body=await _read_body(receive, self._bounds) if body_counts else b"",
         )
 
 

@@ -48,16 +48,18 @@ class Dispatcher:
         self._service = service
         self._published = PublishedManifests(service)
 
-    def admit(self, path: str, headers: Mapping[str, str]) -> None:
-        """Refuse by its head what no body could make acceptable: the bodies of strangers are not waited for.
+    def admit(self, path: str, headers: Mapping[str, str]) -> bool:
+        """Refuse by its head what no body could make acceptable; tell whether the body counts. Never blocks.
 
-        Never blocks.
+        Bodies of strangers are not waited for: neither when they are refused, nor when they ask for what is public.
 
         Raises:
             ApiError: as :func:`read_claim`.
         """
-        if not self._published.concerns(path):
-            read_claim(headers, self._service)
+        if self._published.concerns(path):
+            return False
+        read_claim(headers, self._service)
+        return True
 
     def answer(self, request: Request) -> Reply:
         """Return the answer; whatever happens, there is one."""

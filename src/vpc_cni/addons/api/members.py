@@ -97,8 +97,15 @@ class Query:
         return self._values.get(name, ())
 
     def text(self, name: str) -> str | None:
-        """Return the last text of that name; None when absent."""
-        return self._values[name][-1] if name in self._values else None
+        """Return the text of that name; None when absent.
+
+        Raises:
+            InputError: there are several. Signatures do not cover in which order repeated names stand.
+        """
+        values = self._values.get(name, ())
+        if len(values) > 1:
+            raise InputError(f"{name} is given more than once")
+        return values[0] if values else None
 
     def required(self, name: str) -> str:
         """Return a text that must be there; InputError when it is absent or empty."""

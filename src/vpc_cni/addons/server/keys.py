@@ -9,8 +9,9 @@ import logging
 import os
 import secrets
 import string
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vpc_cni.errors import ConfigurationError, HostError, VpcCniError
@@ -25,7 +26,7 @@ _ID_PREFIX, _ID_LENGTH, _SECRET_LENGTH = "VPCCNI", 20, 40  # lengths
 @dataclass(frozen=True, slots=True)
 class AccessKey:
     id: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 class AccessKeys:
@@ -88,6 +89,8 @@ def _trace_of(file: Path) -> tuple[int, ...]:
 
 def _read(file: Path) -> Mapping[str, str]:
     try:
+        if not file.is_file():
+            raise HostError(f"access keys {file} are no file", hint="choose another --access-keys")
         if file.stat().st_mode & 0o077:
             raise HostError(f"access keys {file} may be read by others", hint=f"chmod 600 {file}")
         keys = json.loads(file.read_text(encoding="utf-8"))
@@ -107,19 +110,21 @@ def _make(file: Path) -> AccessKey | None:
     key = AccessKey(
         _ID_PREFIX + _random(_ID_LETTERS, _ID_LENGTH - len(_ID_PREFIX)), _random(_SECRET_LETTERS, _SECRET_LENGTH)
     )
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    if file.exists():
+        return None
+    # A name that nobody else has, in other containers neither. Its mode is 0600.
+    descriptor, fresh = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
     try:
-        if file.exists():
-            return None
-        descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             json.dump({key.id: key.secret}, opened)
+            opened.flush()
+            os.fsync(opened.fileno())
         # Whole or not at all, whichever of several replicas is first.
         os.link(fresh, file)
     except FileExistsError:
         return None
     finally:
-        fresh.unlink(missing_ok=True)
+        Path(fresh).unlink(missing_ok=True)
     return key
 
 

@@ -26,7 +26,7 @@ class ServeOptions:
     """All of it.
 
     Attributes:
-        store_url: empty for SQLite in the state folder.
+        store_url: empty for SQLite in the state folder; may hold a password.
         seal_key, access_keys: files that all replicas on one store must share; None for those in the state folder.
         certificate, certificate_key: PEM files of TLS; None for plain HTTP.
         crash_at: a step of the workers at which to die, for tests.
@@ -38,7 +38,7 @@ class ServeOptions:
     owner: Owner
     catalogue: Catalogue
     images: ImageSource
-    store_url: str = ""
+    store_url: str = field(default="", repr=False)
     seal_key: Path | None = None
     access_keys: Path | None = None
     certificate: Path | None = None

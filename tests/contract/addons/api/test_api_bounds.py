@@ -38,6 +38,12 @@ def test_the_body_of_a_stranger_is_not_waited_for(tmp_path: Path) -> None:
     assert b"x-amzn-errortype: MissingAuthenticationTokenException" in answer
 
 
+def test_nor_when_it_asks_for_what_is_public(tmp_path: Path) -> None:
+    with running(tmp_path, Bounds(body_seconds=60.0)) as site, connect(site) as connection:
+        connection.sendall(UNSIGNED.replace(b"/clusters", b"/v1.16.2/config/master/aws-k8s-cni.yaml"))
+        assert connection.recv(4096).startswith(b"HTTP/1.1 404 ")
+
+
 def test_a_body_must_arrive_in_time(tmp_path: Path) -> None:
     with running(tmp_path, Bounds(body_seconds=0.05)) as site, connect(site) as connection:
         connection.sendall(HALF)
