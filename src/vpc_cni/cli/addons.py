@@ -18,7 +18,7 @@ from vpc_cni.addons.clusters import Wish, open_vault, register, withdraw
 from vpc_cni.addons.images import ImageSource
 from vpc_cni.addons.model import Network, Owner
 from vpc_cni.addons.server import ServeOptions, serve
-from vpc_cni.addons.server.options import SEAL_KEY_FILE, parse_address, store_url_of
+from vpc_cni.addons.server.options import SEAL_KEY_FILE, STORE_FILE, parse_address, store_url_of
 from vpc_cni.addons.store import Store
 from vpc_cni.addons.work import WorkSettings
 from vpc_cni.addons.work.steps import VARIABLE
@@ -35,7 +35,7 @@ from vpc_cni.cli._self_managed_options import (
 )
 from vpc_cni.cli.addons_webhook import app as webhook_app
 from vpc_cni.cluster.client import find_place
-from vpc_cni.errors import CallerError, ConfigurationError
+from vpc_cni.errors import CallerError, ConfigurationError, HostError
 from vpc_cni.manifests import ImageSet, IpFamily, find_region, parse_registry
 
 _STATE_FOLDER = Path("/var/lib/vpc-cni-addons")
@@ -181,7 +181,7 @@ def unregister_cluster(
     store: StoreOption = "",
 ) -> None:
     """Forget a cluster. Its add-ons go on running: nothing of them is touched."""
-    opened = Store(store_url_of(state_folder, store))
+    opened = _open_store(state_folder, store)
     try:
         opened.clusters.remove(name, with_everything=force)
     finally:
@@ -199,7 +199,7 @@ def list_clusters(
     store: StoreOption = "",
 ) -> None:
     """List registered clusters: name, version, server."""
-    opened, found, after = Store(store_url_of(state_folder, store)), [], ""
+    opened, found, after = _open_store(state_folder, store), [], ""
     try:
         while True:
             page = opened.clusters.list_names(after)
@@ -215,6 +215,15 @@ def list_clusters(
         return
     for each in found:
         _print_line(f"{each.name}  {each.version}  {each.endpoint}")
+
+
+def _open_store(state_folder: Path, url: str) -> Store:
+    """Open a store that is there: a wrong name must not look like a service without clusters."""
+    if not url and not (state_folder / STORE_FILE).exists():
+        raise HostError(
+            f"there is no store in {state_folder}", hint="name the --state-folder or --store of the service"
+        )
+    return Store(store_url_of(state_folder, url))
 
 
 def _owner(region: str, account: str) -> Owner:

@@ -64,7 +64,8 @@ def open_vault(file: Path) -> Vault:
             raise HostError(f"key file {file} may be read by others", hint=f"chmod 600 {file}")
     except OSError as err:
         raise HostError(
-            f"key file {file} cannot be used: {err.strerror}", hint="choose another --state-folder"
+            f"key file {file} cannot be used: {err.strerror}",
+            hint="choose another --seal-key, which this user can read",
         ) from err
     if len(key) != _KEY_BYTES:
         raise ConfigurationError(f"key file {file} holds no key of {_KEY_BYTES} bytes", hint="restore it from a backup")

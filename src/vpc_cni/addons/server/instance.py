@@ -25,7 +25,9 @@ class Instance:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._descriptor = os.open(folder / "instance", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as err:
-            raise HostError(f"state folder {folder} cannot be written: {err.strerror}") from err
+            raise HostError(
+                f"state folder {folder} cannot be written: {err.strerror}", hint="choose another --state-folder"
+            ) from err
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -22,6 +22,7 @@ from vpc_cni.errors import ConfigurationError, HostError
 _KEEP_ALIVE_SECONDS = 75
 _GRACE_SECONDS = 10.0
 _BACKLOG = 1024
+_TLS_HINT = "name PEM files that this user can read: the certificate with its chain, and its key without a passphrase"
 _LIMITS = Limits()
 
 
@@ -64,7 +65,9 @@ def tls_of(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as err:
-        raise ConfigurationError(f"certificate {certificate} with key {key} cannot be used: {err}") from err
+        raise ConfigurationError(
+            f"certificate {certificate} with key {key} cannot be used: {err}", hint=_TLS_HINT
+        ) from err
     return context
 
 

@@ -5,6 +5,7 @@ see ``lock_cluster``. Nothing is written outside one.
 """
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,10 +20,17 @@ from vpc_cni.addons.store.tables import CLUSTERS, REVISION
 from vpc_cni.errors import ConfigurationError, HostError
 
 _BUSY_MILLISECONDS = 10_000
+_BUSY_RETRY_SECONDS = 0.02
 _POOL = 16
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql"
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _HINT = "write sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/DATABASE"
+
+_POSTGRESQL_HINT = (
+    "check host, database, user and password in --store, and that the user may make tables there: "
+    "GRANT CREATE, USAGE ON SCHEMA public"
+)
+_SQLITE_HINT = "check the disk, and that the file is a store and belongs to the user of the service"
 
 
 def sqlite_url(file: Path) -> str:
@@ -61,8 +69,11 @@ class Database:
                 _bring_up_to_date(connection)
         except DBAPIError as err:
             self.close()
-            shown = self._url.render_as_string(hide_password=True)
-            raise HostError(f"store {shown} cannot be used: {err.orig}", hint="see docs/addons-operations.md") from err
+            shown = self._url.set(drivername=self._url.get_backend_name()).render_as_string(hide_password=True)
+            # The rest of PostgreSQL's text is for who wrote the statement.
+            reason = next(iter(str(err.orig).splitlines()), "no reason given")
+            hint = _POSTGRESQL_HINT if self.on_postgresql else _SQLITE_HINT
+            raise HostError(f"store {shown} cannot be used: {reason}", hint=hint) from err
 
     def close(self) -> None:
         self._engine.dispose()
@@ -156,13 +167,27 @@ def _options(on_postgresql: bool) -> dict[str, Any]:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # The driver must begin no transactions by itself: ours begin IMMEDIATE, else two writers could deadlock.
     connection.isolation_level = None
+    _write_ahead(connection)
     for pragma in (
-        "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         f"busy_timeout={_BUSY_MILLISECONDS}",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on. Two that do so at once in a new file exclude each other, and neither waits."""
+    end = time.monotonic() + _BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as err:
+            if err.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_BUSY_RETRY_SECONDS)
+        else:
+            return
 
 
 def _make_private(file: Path) -> None:

@@ -177,12 +177,39 @@ def test_the_api_speaks_tls_with_a_certificate(start: Start, tmp_path: Path) -> 
         (("--store", "mysql://x"), "not supported"),
         (("--account", "12"), "12 digits"),
         (("--log-level", "loud"), "--log-level"),
+        (("--tls-cert", "/none", "--tls-key", "/none"), "name PEM files"),
+        (("--seal-key", "/"), "choose another --seal-key"),
+        (("--access-keys", "/"), "choose another --access-keys"),
+        (("--state-folder", "/proc/none"), "choose another --state-folder"),
+        (("--store", "postgresql://u:hunter2@127.0.0.1:1/none"), "check host, database, user and password"),
+        (("--listen", "host.invalid:1"), "choose another --listen"),
     ],
 )
 def test_a_service_that_cannot_start_says_why(start: Start, words: tuple[str, ...], message: str) -> None:
     service = start(*words)
-    assert service.wait() == 2
-    assert message in service.output.read_text()
+    assert service.wait() in (1, 2)
+    said = service.output.read_text()
+    assert message in said
+    assert ("Traceback" in said, "hunter2" in said) == (False, False)
+    assert len([line for line in service.lines if line.startswith(("error: ", "  do: "))]) <= 2
+
+
+def test_two_services_on_one_port_or_one_file(start: Start) -> None:
+    first = start()
+    port = first.url.rsplit(":", 1)[1]
+    other = start("--listen", f"127.0.0.1:{port}")
+    assert other.wait() == 1
+    assert "choose another --listen" in other.output.read_text()
+    # On the same file, with ports of their own, both serve.
+    both = (first, start())
+    assert [each.probe("/readyz")[0] for each in both] == [200, 200]
+
+
+def test_a_wrong_folder_does_not_look_like_a_service_without_clusters(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vpc_cni.cli", "addons", "list-clusters", "--state-folder", str(tmp_path / "none")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "there is no store" in done.stderr) == (1, True)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_cluster_is_forgotten_with_its_addons_only_when_told(

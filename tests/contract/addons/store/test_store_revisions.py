@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from tests.contract.addons.conftest import new_database
 from vpc_cni.addons.model import AddonStatus
 from vpc_cni.addons.states import End
 from vpc_cni.addons.store import Store, sqlite_url
@@ -147,6 +148,27 @@ def test_a_database_that_is_not_there_is_told_without_its_password() -> None:
     with pytest.raises(HostError) as refused:
         Store("postgresql://user:hunter2@127.0.0.1:1/none")
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_user_who_may_make_no_tables_is_told_in_one_line(postgresql: str) -> None:
+    url = new_database(postgresql)
+    with connected(url) as connection:
+        connection.execute(sa.text("REVOKE ALL ON SCHEMA public FROM PUBLIC"))
+        connection.execute(sa.text("DROP ROLE IF EXISTS nobody_much"))
+        connection.execute(sa.text("CREATE ROLE nobody_much LOGIN"))
+    with pytest.raises(HostError) as refused:
+        Store(url.replace("tests@", "nobody_much@"))
+    text = str(refused.value)
+    assert "GRANT CREATE" in text
+    assert ("\n" in text, "psycopg" in text) == (False, False)
+
+
+def test_a_file_that_is_no_store_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    file.write_text("garbage " * 100)
+    with pytest.raises(HostError, match="is a store") as refused:
+        Store(sqlite_url(file))
+    assert "\n" not in str(refused.value)
 
 
 def test_what_is_written_stays_when_the_process_ends(tmp_path: Path, cluster: Callable[..., Any]) -> None:
