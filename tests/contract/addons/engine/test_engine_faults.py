@@ -21,7 +21,7 @@ from vpc_cni.manifests import ImageSet, find_changes, packaged_catalogue, strip_
 
 OLD, NEW = "v1.12.6-eksbuild.2", "v1.16.2-eksbuild.1"
 SEED = 20240229
-CHANGES = 30
+CHANGES = 20
 
 
 def snapshot(site: Any) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_an_update_ends_the_same_whichever_request_fails(site: Any) -> None:
     assert 0 < later < met
 
 
-@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("fault", [Fault.CONFLICT, Fault.INTERNAL, Fault.LOST])
 def test_an_adoption_ends_the_same_whichever_write_of_the_daemon_set_fails(own_site: Any, fault: Fault) -> None:
     own_site.kubectl_apply_manifest(NEW)
     with faulty_way(own_site) as (faulty, api):
