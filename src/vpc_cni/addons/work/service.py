@@ -18,6 +18,8 @@ from vpc_cni.addons.work.watcher import Watcher
 
 _LOG = logging.getLogger(__name__)
 _LOOKS_POLL_SECONDS = 1.0
+# While more are due than a crew takes at once: else 4 a second would be all, too few for hundreds of clusters.
+_MORE_LOOKS_POLL_SECONDS = 0.25
 _AFTER_FAILURE_SECONDS = 1.0
 
 
@@ -87,20 +89,22 @@ class Workers(Generic[ClusterT]):
         return all(thread.is_alive() for thread in self._threads)
 
     def _hand_out(self) -> None:
-        looks_at = 0.0
+        looks_at, failing = 0.0, False
         while not self._stopping.is_set():
             self._store.work_waits.clear()
             try:
                 started = [self._claim_operations(unreachable) for unreachable in (False, True)]
                 if self._clock() >= looks_at:
-                    looks_at = self._clock() + _LOOKS_POLL_SECONDS
-                    for unreachable in (False, True):
-                        self._claim_looks(unreachable)
+                    more = [self._claim_looks(unreachable) for unreachable in (False, True)]
+                    looks_at = self._clock() + (_MORE_LOOKS_POLL_SECONDS if any(more) else _LOOKS_POLL_SECONDS)
             except Exception:
                 # The border of this thread: a store that fails for a while must not end it.
-                _LOG.exception("the store does not give out work")
+                # The whole story once; while it goes on, only that it does.
+                _LOG.error("the store does not give out work", exc_info=not failing)
+                failing = True
                 self._stopping.wait(_AFTER_FAILURE_SECONDS)
                 continue
+            failing = False
             if not any(started):
                 self._store.work_waits.wait(self._settings.poll)
 
@@ -124,12 +128,14 @@ class Workers(Generic[ClusterT]):
             with self._lock:
                 self._held.pop(lease.operation.id, None)
 
-    def _claim_looks(self, unreachable: bool) -> None:
+    def _claim_looks(self, unreachable: bool) -> bool:
+        """Start as many looks as there are threads for; tell whether there may be more."""
         crew = self._looks[unreachable]
         room = crew.room()
         looks = self._store.looks.claim(room, self._settings.look_every, unreachable=unreachable) if room else ()
         for look in looks:
             crew.start(self._looking(look))
+        return bool(looks) and len(looks) == room
 
     def _looking(self, look: Look) -> Callable[[], None]:
         return lambda: self._watcher.look(look)
