@@ -25,7 +25,12 @@ from vpc_cni.manifests import (
 _STANDARD_INPUT = "-"
 
 VersionOption = Annotated[
-    str, typer.Option("--version", metavar="VERSION", help="v1.16.2, or v1.16.2-eksbuild.1; else the newest.")
+    str,
+    typer.Option(
+        "--version",
+        metavar="VERSION",
+        help="v1.16.2, or v1.16.2-eksbuild.1; else the catalogue's default, or what runs where that is newer.",
+    ),
 ]
 KubernetesOption = Annotated[
     str, typer.Option("--kubernetes-version", metavar="VERSION", help="The cluster's, such as 1.29.")

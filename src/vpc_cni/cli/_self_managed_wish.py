@@ -37,7 +37,7 @@ def plan_for(session: Session, live: Inventory, options: WishOptions) -> UpdateP
     if not session.version:
         raise KubernetesUnreachableError("the version of the cluster could not be read", status=0)
     version = parse_addon_version(options.version) if options.version else None
-    profile, notes = find_target(catalogue, version, session.kubernetes)
+    profile, notes = find_target(catalogue, version, session.kubernetes, live)
     wish = Wish(
         profile=profile,
         image_set=options.image_set,

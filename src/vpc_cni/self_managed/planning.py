@@ -108,16 +108,22 @@ def refuse_unless_self_managed(detection: Detection, *, even_if_managed: bool) -
 
 
 def find_target(
-    catalogue: Catalogue, version: AddonVersion | None, kubernetes: KubernetesVersion
+    catalogue: Catalogue, version: AddonVersion | None, kubernetes: KubernetesVersion, live: Inventory
 ) -> tuple[Profile, tuple[str, ...]]:
-    """Return the profile of a version for a cluster, None for the newest one there, and notes about the two.
+    """Return the profile of a version for a cluster, and notes about the two.
+
+    None: what an installation gets when nobody names a version, or what runs where that is newer, for nobody goes back
+    to an older release unasked.
 
     Raises:
         RefusedError: it does not run there.
-        CallerError: there is no such version.
+        CallerError: the catalogue has no such version.
     """
     try:
         profile = catalogue.default_profile(kubernetes) if version is None else catalogue.find(version, kubernetes)
+        running = find_installed(live.daemon_set or {}).version
+        if version is None and running is not None and running.release > profile.version.release:
+            profile = catalogue.find(running, kubernetes)
         return profile, catalogue.check(profile, kubernetes)
     except ConfigurationError as err:
         raise RefusedError(err.message, hint=err.hint) from err

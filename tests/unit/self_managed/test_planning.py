@@ -223,13 +223,24 @@ def test_a_plain_installation_has_no_settings(install: Install) -> None:
 @pytest.mark.parametrize("minor", [20, 23])
 def test_versions_that_break_old_clusters_are_refused(version: str, minor: int) -> None:
     with pytest.raises(RefusedError, match=rf"{version} needs Kubernetes 1\.24 or later") as caught:
-        find_target(CATALOGUE, parse_addon_version(version), KubernetesVersion(1, minor))
+        find_target(CATALOGUE, parse_addon_version(version), KubernetesVersion(1, minor), Inventory())
     assert caught.value.hint == "use v1.16.2, or update the cluster first"
 
 
-def test_the_target_is_the_version_that_is_named_or_the_newest() -> None:
+def test_the_target_is_the_version_that_is_named_or_the_default() -> None:
     cluster = KubernetesVersion(1, 24)
-    found = [find_target(CATALOGUE, version, cluster) for version in (parse_addon_version("v1.16.0"), None)]
+    versions = (parse_addon_version("v1.16.0"), None)
+    found = [find_target(CATALOGUE, version, cluster, Inventory()) for version in versions]
     assert [(str(profile.version), notes) for profile, notes in found] == [("v1.16.0", ()), ("v1.16.2", ())]
     with pytest.raises(CallerError, match=r"v1\.16\.1 is not in the catalogue"):
-        find_target(CATALOGUE, parse_addon_version("v1.16.1"), cluster)
+        find_target(CATALOGUE, parse_addon_version("v1.16.1"), cluster, Inventory())
+
+
+@pytest.mark.parametrize(
+    ("running", "target"), [("v1.12.6", "v1.16.2"), ("v1.16.2", "v1.16.2"), ("v1.18.5", "v1.18.5")]
+)
+def test_nobody_goes_back_to_an_older_release_unasked(install: Install, running: str, target: str) -> None:
+    profile, _notes = find_target(CATALOGUE, None, KubernetesVersion(1, 27), install(running))
+    assert str(profile.version) == target
+    named, _notes = find_target(CATALOGUE, parse_addon_version("v1.16.2"), KubernetesVersion(1, 27), install(running))
+    assert str(named.version) == "v1.16.2"

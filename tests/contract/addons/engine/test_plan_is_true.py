@@ -205,7 +205,7 @@ def edit_at_random(others: dict[str, Any], chance: random.Random) -> None:
             edit(other, chance)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_what_a_plan_foretells_is_what_happens(site: Any) -> None:
     chance = random.Random(SEED)  # noqa: S311 # no secret comes of it
     counts = [0, 0, 0]
@@ -221,7 +221,7 @@ def test_what_a_plan_foretells_is_what_happens(site: Any) -> None:
     assert min(counts) > COMBINATIONS // 10
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_what_a_plan_foretells_of_an_adoption_is_what_happens(site: Any, own_site: Any) -> None:
     """Objects of the reference's manifests, edited; the service deploys its own images or the reference's."""
     chance = random.Random(SEED)  # noqa: S311 # no secret comes of it
