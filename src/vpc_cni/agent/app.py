@@ -234,6 +234,8 @@ class Agent:
 
     def _see(self, attached: AttachedEnis) -> None:
         """Remember the ENIs that only take places; metadata alone does not know them."""
+        if attached.problem is not None:
+            self._errors.add(attached.problem.operation, attached.problem)
         if attached.is_ec2_word:
             self._unmanaged = attached.unmanaged
             self._pages.unmanaged_enis = len(attached.unmanaged)
@@ -311,8 +313,8 @@ class Agent:
             access, settings, ledger, on_view=node_seen, errors=self._errors, clock=boottime
         )
         self._lane.on_shortage = self._cluster.pod_without_address
-        self._errors.on_error = self._cluster.saw_error
         self._cluster.start()
+        self._errors.tell(self._cluster.saw_error)
 
     def _is_cordoned(self) -> bool:
         """Whether the pool stays as it is because no pods are sent to this node."""

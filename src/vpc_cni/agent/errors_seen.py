@@ -26,8 +26,15 @@ class ErrorsSeen:
 
     def __init__(self) -> None:
         self._errors: deque[SeenError] = deque(maxlen=_KEPT)
-        self.on_error: Callable[[Exception], None] = lambda _error: None
-        """Told of each error."""
+        self._listener: Callable[[Exception], None] | None = None
+        # What nobody was told of, since nobody listened yet.
+        self._untold: deque[Exception] = deque(maxlen=_KEPT)
+
+    def tell(self, listener: Callable[[Exception], None]) -> None:
+        """Tell a listener of each error, and of those before it listened: an agent meets errors before its cluster."""
+        self._listener = listener
+        while self._untold:
+            listener(self._untold.popleft())
 
     def add(self, operation: str, error: Exception) -> None:
         """Remember an error of ``operation`` (an EC2 operation, or what the agent was doing)."""
@@ -36,7 +43,10 @@ class ErrorsSeen:
         if self._errors and _same(self._errors[-1], seen):
             self._errors.pop()
         self._errors.append(seen)
-        self.on_error(error)
+        if self._listener is None:
+            self._untold.append(error)
+        else:
+            self._listener(error)
 
     def as_json(self) -> list[dict[str, str]]:
         """Newest last."""

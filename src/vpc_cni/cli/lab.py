@@ -145,6 +145,18 @@ def env(name: Name = DEFAULTS.name, as_json: Json = False) -> None:
         say(f"export {key}={shlex.quote(value)}")
 
 
+@app.command()
+def role(
+    role_name: Annotated[str, typer.Argument(metavar="ROLE", help="Its name.")],
+    subject: Annotated[
+        str, typer.Option(help="Whose tokens may have it; * and ? stand for any text.")
+    ] = "system:serviceaccount:kube-system:aws-node",
+    name: Name = DEFAULTS.name,
+) -> None:
+    """Make an IAM role for pods, or replace its trust, and print its ARN; see `lab kubernetes pod-roles`."""
+    say(Lab.attach(name).add_role(role_name, subject))
+
+
 @app.command(name="exec", context_settings={"allow_interspersed_args": False})
 def run_inside(
     where: Annotated[str, typer.Argument(metavar="POD|NODE", help="Where to run it.")],

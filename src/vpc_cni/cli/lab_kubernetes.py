@@ -59,6 +59,13 @@ def install(
     say(f"aws-node {installed} serves on every node")
 
 
+@app.command()
+def pod_roles(name: Name = DEFAULTS.name) -> None:
+    """Let new pods have the IAM roles of their service accounts, as on EKS; see `lab role`."""
+    with progress_printer() as progress:
+        Lab.attach(name, on_progress=progress).kubernetes.give_pod_roles()
+
+
 @app.command(name="exec", context_settings={"allow_interspersed_args": False})
 def run_inside(
     node: Node,

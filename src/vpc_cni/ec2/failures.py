@@ -121,7 +121,8 @@ def translate(operation: str, service: str, code: str, message: str, status: int
             hint="the account's request budget is used up; calls slow down by themselves",
         )
     if code in DENIED_CODES:
-        hint = f"allow {service}:{operation} in the policy of the role in use"
+        place = "the trust policy of that role" if service == "sts" else "the policy of the role in use"
+        hint = f"allow {service}:{operation} in {place}"
         return AccessDeniedError(text, operation=operation, code=code, hint=hint)
     if code in STALE_CREDENTIALS_CODES or code == "SignatureDoesNotMatch":
         hint = "check the role's credentials and the clock of this machine"

@@ -195,6 +195,18 @@ class Lab:
         """Say whether a dead agent shall be started again."""
         self.call("agent_supervise", node=node, on=on)
 
+    def add_role(self, name: str, subject: str) -> str:
+        """Make a role, or replace its trust; return its ARN.
+
+        Args:
+            subject: whose tokens may have it, with ``*`` and ``?``, such as
+                ``system:serviceaccount:kube-system:aws-node``; of the lab's cluster where it has one.
+
+        Raises:
+            CallerError: no role can have this name.
+        """
+        return str(self.call("role_add", name=name, subject=subject))
+
     # --- running things inside --------------------------------------------------------------------------------------
 
     def run(self, where: str, command: Sequence[str], timeout_seconds: float = 30.0) -> CompletedProcess[str]:

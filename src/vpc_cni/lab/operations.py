@@ -1,19 +1,23 @@
 """The control operations of a running lab: arguments from the wire in, plain JSON values out."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 
 from vpc_cni.errors import CallerError
 from vpc_cni.lab.checking import check_world
+from vpc_cni.lab.cloud.identity.roles import Trust
 from vpc_cni.lab.control.server import Operation, Progress
 from vpc_cni.lab.fabric import PortFault
 from vpc_cni.lab.kubernetes.operations import ClusterOperations
+from vpc_cni.lab.kubernetes.plane_commands import ISSUER
 from vpc_cni.lab.nodes.agent import AgentProcess
 from vpc_cni.lab.status import describe_fault, describe_node, describe_pods, describe_report, describe_world
 from vpc_cni.lab.world import World
 
 Arguments = Mapping[str, object]
 PORT_FAULTS = ("link-down", "loss")
+_ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 Handler = Callable[[Arguments, Progress], Awaitable[object]]
 
 
@@ -48,9 +52,10 @@ class Operations:
             self.agent_kill,
             self.agent_restart,
             self.agent_supervise,
+            self.role_add,
             self.down,
         )
-        of_cluster = ClusterOperations(self._world.cluster, self._world.addon_place)
+        of_cluster = ClusterOperations(self._world.cluster, self._world.addon_place, self._world.cloud.providers.add)
         return {handler.__name__: handler for handler in handlers} | of_cluster.table()
 
     async def status(self, _args: Arguments, _progress: Progress) -> object:
@@ -129,6 +134,14 @@ class Operations:
     async def agent_supervise(self, args: Arguments, _progress: Progress) -> object:
         self._agent(args).supervise = bool(args.get("on", True))
         return None
+
+    async def role_add(self, args: Arguments, _progress: Progress) -> object:
+        """Let tokens of the cluster, or of the lab's own issuer where there is none, have a role; return its ARN."""
+        name, subject = _text(args, "name") or "", _text(args, "subject") or ""
+        if not _ROLE_NAME.fullmatch(name):
+            raise CallerError(f"{name!r} is no name of a role", hint="use 1 to 64 letters, digits and +=,.@_-")
+        issuer = self._world.servers.faces.issuer.url if self._world.cluster is None else ISSUER
+        return self._world.cloud.identities.create_role(name, Trust(issuer, subjects=(subject,))).arn
 
     async def down(self, _args: Arguments, _progress: Progress) -> object:
         self._end()

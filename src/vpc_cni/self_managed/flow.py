@@ -19,11 +19,18 @@ from vpc_cni.cluster.inventory import (
 from vpc_cni.cluster.rollout import Progress, find_troubles, judge_rollout
 from vpc_cni.cluster.trial import Trial, try_objects
 from vpc_cni.cluster.writing import apply_trials
-from vpc_cni.errors import FieldConflictError, KubernetesError, RefusedError, RolloutError, RolloutTimeoutError
+from vpc_cni.errors import (
+    FieldConflictError,
+    KubernetesConflictError,
+    KubernetesError,
+    RefusedError,
+    RolloutError,
+    RolloutTimeoutError,
+)
 from vpc_cni.manifests import Manifest
 from vpc_cni.self_managed.detection import Sighting
 from vpc_cni.self_managed.planning import UpdatePlan
-from vpc_cni.self_managed.restoring import RestorePlan
+from vpc_cni.self_managed.restoring import Restoration, RestorePlan, plan_step
 from vpc_cni.self_managed.verification import Check, Outcome, judge_probe
 
 if TYPE_CHECKING:
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
     from vpc_cni.cluster.client import Cluster
 
 _POLL_SECONDS = 1.0
+_REPLACE_TRIES = 20
 
 
 class Clock(Protocol):
@@ -168,10 +176,26 @@ def apply_restore(cluster: "Cluster", plan: RestorePlan) -> None:
     """Write every object that differs, in order.
 
     Raises:
-        KubernetesConflictError: an object was changed since the plan was made.
+        KubernetesConflictError: an object was changed since the plan was made; a status that changed is none.
     """
     for step in plan.steps:
         if step.is_new:
             cluster.create(step.manifest)
         elif step.changes:
+            _replace(cluster, step)
+
+
+def _replace(cluster: "Cluster", step: Restoration) -> None:
+    # A DaemonSet's controller writes its status whenever a pod changes, most of all while somebody restores.
+    for _ in range(_REPLACE_TRIES):
+        try:
             cluster.replace(step.manifest)
+        except KubernetesConflictError:
+            live = cluster.get(reference_of(step.manifest))
+            anew = plan_step(step.manifest, live)
+            if anew.is_new or anew.changes != step.changes:
+                raise
+            step = anew
+        else:
+            return
+    cluster.replace(step.manifest)

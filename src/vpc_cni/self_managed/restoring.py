@@ -45,7 +45,7 @@ def plan_restore(backup: Backup, live: Inventory) -> RestorePlan:
         RefusedError: a field differs that cannot be changed in a live object.
     """
     saved = sorted(backup.inventory.objects, key=_rank)
-    steps = tuple(_plan(each, live.find(reference_of(each))) for each in saved)
+    steps = tuple(plan_step(each, live.find(reference_of(each))) for each in saved)
     held = {reference_of(each) for each in saved}
     return RestorePlan(steps, tuple(name_of(each) for each in live.objects if reference_of(each) not in held))
 
@@ -55,7 +55,12 @@ def _rank(manifest: Manifest) -> int:
     return ADDON_OBJECTS.index(reference) if reference in ADDON_OBJECTS else len(ADDON_OBJECTS)
 
 
-def _plan(saved: Manifest, live: Manifest | None) -> Restoration:
+def plan_step(saved: Manifest, live: Manifest | None) -> Restoration:
+    """Compare one object of a backup with the live one.
+
+    Raises:
+        RefusedError: a field differs that cannot be changed in a live object.
+    """
     wanted = strip_server_fields(saved)
     if live is None:
         return Restoration(wanted, True, ())

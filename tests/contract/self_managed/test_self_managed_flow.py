@@ -5,16 +5,17 @@ import stat
 import subprocess
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vpc_cni.cluster.client import Cluster, Place
-from vpc_cni.errors import FieldConflictError
+from vpc_cni.errors import FieldConflictError, KubernetesConflictError
 from vpc_cni.manifests import packaged_catalogue, parse_addon_version
-from vpc_cni.self_managed import Wish, plan_update
-from vpc_cni.self_managed.flow import apply_update, conflicts_of, read_installation, try_update
+from vpc_cni.self_managed import Backup, Wish, plan_restore, plan_update
+from vpc_cni.self_managed.flow import apply_restore, apply_update, conflicts_of, read_installation, try_update
 
 OLD = "v1.12.6-eksbuild.2"
 NEW = "v1.16.2"
@@ -245,6 +246,23 @@ def test_restore_brings_everything_back(operator: Any, tmp_path: Path) -> None:
     assert done.status == 0, done.err
     assert operator.daemon_set()["spec"] == before
     assert operator.run("restore", backup, "--yes").out == "no difference\n"
+
+
+def test_a_restore_goes_on_when_the_status_changes_meanwhile_and_not_when_somebody_edits(operator: Any) -> None:
+    installed(operator)
+    with closing(Cluster(Place(operator.kubeconfig))) as cluster:
+        saved = Backup(datetime.now(UTC), "1.20", "self-managed", read_installation(cluster), {})
+        set_env = ("-n", "kube-system", "set", "env", "daemonset/aws-node", "-c", "aws-node")
+        operator.server.kubectl(*set_env, "WARM_IP_TARGET=9")
+        plan = plan_restore(saved, read_installation(cluster))
+        operator.server.kubectl(*set_env, "WARM_IP_TARGET=8")
+        with pytest.raises(KubernetesConflictError):
+            apply_restore(cluster, plan)
+        assert operator.env()["WARM_IP_TARGET"] == "8"
+        plan = plan_restore(saved, read_installation(cluster))
+        operator.play_controller()
+        apply_restore(cluster, plan)
+    assert "WARM_IP_TARGET" not in operator.env()
 
 
 def test_restore_makes_objects_that_are_gone(operator: Any, tmp_path: Path) -> None:

@@ -92,11 +92,11 @@ class Customer(Operator):
 
 
 @contextmanager
-def serving(lab: Lab, folder: Path) -> Iterator[Customer]:
+def serving(lab: Lab, folder: Path, account: str = ACCOUNT) -> Iterator[Customer]:
     """Start the service, register the lab's cluster, and return who uses both; afterwards both are as before."""
     state, log = folder / "state", folder / "service.log"
     command = [str(Path(sys.executable).with_name("vpc-cni")), "addons", "serve", "--state-folder", str(state)]
-    command += ["--listen", "127.0.0.1:0", "--local", "127.0.0.1:0", "--region", REGION, "--account", ACCOUNT]
+    command += ["--listen", "127.0.0.1:0", "--local", "127.0.0.1:0", "--region", REGION, "--account", account]
     command += ["--registry", REGISTRY, "--look-every", "1", "--degraded-after", "60", "--update-deadline", "90"]
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
@@ -122,5 +122,6 @@ def restore(lab: Lab, archive: str, *deployments: str) -> None:
     """Leave the lab as others expect it: with the DaemonSet that it makes itself, and without pods."""
     kubectl(lab, "delete", "daemonset", "aws-node", "-n=kube-system", "--ignore-not-found")  # it would roll by node
     lab.kubernetes.install(Path(archive))  # first: only then pods can end
-    kubectl(lab, "delete", "deployment", "--ignore-not-found", *deployments)
+    if deployments:
+        kubectl(lab, "delete", "deployment", "--ignore-not-found", *deployments)
     wait_until(lambda: not list_pods(lab, "app"), "the end of the pods")

@@ -113,9 +113,13 @@ class ClusterSide:
         self._events.note(pod_without_address(pod, error))
 
     def saw_error(self, error: Exception) -> None:
-        """Something failed; of interest here is what the node role may not do."""
-        if isinstance(error, AccessDeniedError) and self._own_pod is not None:
-            self._events.note(missing_permission(self._own_pod, error))
+        """Something failed; of interest here is what the role in use may not do, or that this pod may not use it."""
+        denied = error
+        # Without credentials a call is not even sent; the cause says which call for them was denied.
+        while not isinstance(denied, AccessDeniedError) and isinstance(denied.__cause__, Exception):
+            denied = denied.__cause__
+        if isinstance(denied, AccessDeniedError) and self._own_pod is not None:
+            self._events.note(missing_permission(self._own_pod, denied))
 
     def pods_changed(self) -> None:
         """A pod has got or given back an address."""

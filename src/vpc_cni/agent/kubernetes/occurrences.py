@@ -27,5 +27,6 @@ def pod_without_address(pod: PodIdentity, error: CapacityError) -> Occurrence | 
 
 
 def missing_permission(about: ObjectReference, error: AccessDeniedError) -> Occurrence:
-    """Tell, by the agent's own pod, that the node role lacks a permission."""
-    return Occurrence(about, EventType.WARNING, MISSING_PERMISSIONS, str(error), f"ec2:{error.operation}")
+    """Tell, by the agent's own pod, that the role in use lacks a permission, or may not be used by this pod."""
+    service = "sts" if error.operation.startswith("AssumeRole") else "ec2"
+    return Occurrence(about, EventType.WARNING, MISSING_PERMISSIONS, str(error), f"{service}:{error.operation}")

@@ -72,6 +72,14 @@ class LabKubernetes:
         installed: str = self._call("kubernetes_install", archive=str(Path(archive).absolute()), version=version)
         return installed
 
+    def give_pod_roles(self) -> None:
+        """Let pods that are made from now on have the IAM roles of their service accounts, as on EKS.
+
+        Raises:
+            HostError: the webhook does not start.
+        """
+        self._call("kubernetes_pod_roles")
+
     def switch_off(self, node: str) -> None:
         """End containerd, kubelet, kube-proxy and all containers of a node at once, as a power cut does.
 

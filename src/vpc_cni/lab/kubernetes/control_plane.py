@@ -5,7 +5,7 @@ it, however it ends. etcd keeps its data in memory that belongs to that process.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vpc_cni.errors import CallerError
@@ -25,7 +25,7 @@ PROXY_USER = "system:kube-proxy"
 
 
 class ControlPlane:
-    """Owns the four programs.
+    """Owns the four programs, and what is added to them.
 
     Args:
         netns_path: of the instance, as this process sees it.
@@ -42,11 +42,8 @@ class ControlPlane:
             ),
             "kube-scheduler": plane_commands.scheduler_command(binaries.path("kube-scheduler"), paths),
         }
-        environment = {"PATH": SEARCH_PATH, "HOME": str(paths.state), "LANG": "C.UTF-8"}
-        self.programs = {
-            name: Program(name, launcher_command(netns_path, command), environment, paths.log(name))
-            for name, command in commands.items()
-        }
+        self._netns_path = netns_path
+        self.programs = {name: self._program(name, command) for name, command in commands.items()}
 
     async def start(self, api: ApiClient, progress: Callable[[str], None]) -> None:
         """Start everything; returns when the API serves and the others have been started.
@@ -76,6 +73,15 @@ class ControlPlane:
             await program.start()
         if name == "kube-apiserver":
             await wait_until(api.is_ready, "the start of the API server", READY_SECONDS, self.require_running)
+
+    def add_program(self, name: str, command: Sequence[str]) -> Program:
+        """Return one more program of this instance, which ends with the others; it is not started."""
+        self.programs[name] = self._program(name, command)
+        return self.programs[name]
+
+    def _program(self, name: str, command: Sequence[str]) -> Program:
+        environment = {"PATH": SEARCH_PATH, "HOME": str(self._paths.state), "LANG": "C.UTF-8"}
+        return Program(name, launcher_command(self._netns_path, command), environment, self._paths.log(name))
 
     def program(self, name: str) -> Program:
         """Return a program by its name.

@@ -55,6 +55,10 @@ class Credentials:
         subject = Subject(f"system:node:{node}", "system:nodes", dns_names=(node,), addresses=(address,))
         return self._authority.issue(subject)
 
+    def user(self, name: str) -> KeyPair:
+        """Return what a user without groups calls with."""
+        return self._authority.issue(Subject(name))
+
     def proxy(self) -> KeyPair:
         return self._authority.issue(Subject("system:kube-proxy"))
 

@@ -8,6 +8,7 @@ from vpc_cni.lab.control.server import Operation, Progress
 from vpc_cni.lab.kubernetes.addon import AddonPlace
 from vpc_cni.lab.kubernetes.cluster import Cluster
 from vpc_cni.lab.kubernetes.installer import install_addon
+from vpc_cni.lab.kubernetes.pod_roles import Trust, start_pod_roles
 
 Arguments = Mapping[str, object]
 
@@ -18,11 +19,13 @@ class ClusterOperations:
     Args:
         cluster: None in a lab without; every operation is then refused.
         place: what an add-on must know of the lab.
+        trust: makes the lab's account trust an issuer of tokens.
     """
 
-    def __init__(self, cluster: Cluster | None, place: AddonPlace) -> None:
+    def __init__(self, cluster: Cluster | None, place: AddonPlace, trust: Trust) -> None:
         self._found = cluster
         self._place = place
+        self._trust = trust
 
     def table(self) -> dict[str, Operation]:
         """Return the operations by name."""
@@ -31,6 +34,7 @@ class ClusterOperations:
             self.kubernetes_install,
             self.kubernetes_switch,
             self.kubernetes_program,
+            self.kubernetes_pod_roles,
         )
         return {handler.__name__: handler for handler in handlers}
 
@@ -62,6 +66,10 @@ class ClusterOperations:
         else:
             await plane.program(name).stop()
         return plane.program(name).pid
+
+    async def kubernetes_pod_roles(self, _args: Arguments, progress: Progress) -> object:
+        await start_pod_roles(self._cluster, self._place.region, self._trust, progress)
+        return None
 
     @property
     def _cluster(self) -> Cluster:

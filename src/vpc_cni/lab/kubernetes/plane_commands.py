@@ -10,6 +10,8 @@ from vpc_cni.lab.kubernetes.paths import ClusterPaths
 from vpc_cni.lab.kubernetes.shape import API_PORT, ETCD_PORT, ClusterShape
 
 ETCD_URL = f"http://127.0.0.1:{ETCD_PORT}"
+# Of the tokens of service accounts. Each lab has one cluster, so the name need not tell them apart.
+ISSUER = "https://kubernetes.default.svc"
 
 
 def etcd_command(program: Path, paths: ClusterPaths) -> list[str]:
@@ -42,7 +44,7 @@ def api_server_command(program: Path, paths: ClusterPaths, shape: ClusterShape) 
         "--kubelet-preferred-address-types=InternalIP",
         f"--service-account-key-file={paths.certificate('service-accounts')}",
         f"--service-account-signing-key-file={paths.key('service-accounts')}",
-        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-issuer={ISSUER}",
         f"--service-cluster-ip-range={shape.services}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",

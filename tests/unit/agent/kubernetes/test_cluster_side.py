@@ -12,7 +12,7 @@ from vpc_cni.agent.clock import boottime
 from vpc_cni.agent.errors_seen import ErrorsSeen
 from vpc_cni.agent.kubernetes import ANNOTATION, ClusterOptions, ClusterSide, NodeView, PodAddress
 from vpc_cni.agent.waiting import Waiter, WaitingLane
-from vpc_cni.errors import AccessDeniedError, CapacityError, Shortage
+from vpc_cni.errors import AccessDeniedError, CapacityError, CloudError, Shortage
 from vpc_cni.kube import KubeClient
 from vpc_cni.model import PodIdentity, SandboxKey
 
@@ -36,7 +36,7 @@ class Scene:
             errors=self.errors,
             clock=boottime,
         )
-        self.errors.on_error = self.side.saw_error
+        self.errors.tell(self.side.saw_error)
 
     def add_pod(self, name: str, address: str, *, uid: str = "") -> SandboxKey:
         key = SandboxKey("aws-cni", f"c-{name}-{address}", "eth0")
@@ -146,6 +146,23 @@ def test_a_missing_iam_permission_is_told_by_the_agents_own_pod(play: Callable[[
     (event,) = events(server)
     assert (event["reason"], event["action"]) == ("MissingIAMPermissions", "ec2:CreateNetworkInterface")
     assert event["involvedObject"]["uid"] == "me"
+
+
+def test_a_role_that_does_not_trust_the_pod_is_told_as_the_cause_of_calls_that_are_not_sent(
+    play: Callable[[Play], None], server: Any
+) -> None:
+    server.put("pods", {"metadata": {"name": "aws-node-x", "uid": "me"}}, namespace="kube-system")
+
+    async def scenario(scene: Scene) -> None:
+        unsent = CloudError("not sent: no credentials", operation="DescribeNetworkInterfaces")
+        unsent.__cause__ = AccessDeniedError("not trusted", operation="AssumeRoleWithWebIdentity", hint="allow it")
+        scene.errors.add("DescribeNetworkInterfaces", unsent)
+        await until(server, lambda: bool(events(server)))
+
+    play(scenario)
+    (event,) = events(server)
+    assert (event["reason"], event["action"]) == ("MissingIAMPermissions", "sts:AssumeRoleWithWebIdentity")
+    assert "not trusted" in event["message"]
 
 
 def test_pods_without_names_and_a_stopping_agent_make_no_events(play: Callable[[Play], None], server: Any) -> None:
