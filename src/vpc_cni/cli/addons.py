@@ -19,7 +19,7 @@ from vpc_cni.addons.images import ImageSource
 from vpc_cni.addons.model import Network, Owner
 from vpc_cni.addons.server import ServeOptions, serve
 from vpc_cni.addons.server.options import SEAL_KEY_FILE, STORE_FILE, parse_address, store_url_of
-from vpc_cni.addons.store import Store
+from vpc_cni.addons.store import KEPT_UPDATES, Store
 from vpc_cni.addons.work import WorkSettings
 from vpc_cni.addons.work.steps import VARIABLE
 from vpc_cni.cli._self_managed_options import (
@@ -79,6 +79,9 @@ def serve_addons(
     look_every: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="Between looks at health.")] = 30.0,
     degraded_after: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Unhealthy for so long.")] = 20.0,
     roll_out_look: Annotated[float, typer.Option(metavar="SECONDS", min=0.05, help="Between looks at pods.")] = 1.0,
+    keep_updates: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, help="Finished updates to remember of each add-on.")
+    ] = KEPT_UPDATES,
     strict_minor_step: Annotated[bool, typer.Option(help="Refuse updates over several minor versions.")] = False,
     log_level: Annotated[str, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -103,6 +106,7 @@ def serve_addons(
             degraded_after=degraded_after,
         ),
         strict_minor_step=strict_minor_step,
+        keep_updates=keep_updates,
         crash_at=os.environ.get(VARIABLE, ""),
     )
     asyncio.run(serve(options, _print_line))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vpc_cni.addons.images import ImageSource
 from vpc_cni.addons.model import Owner
-from vpc_cni.addons.store import sqlite_url
+from vpc_cni.addons.store import KEPT_UPDATES, sqlite_url
 from vpc_cni.addons.work import WorkSettings
 from vpc_cni.errors import ConfigurationError
 from vpc_cni.manifests import Catalogue
@@ -29,6 +29,7 @@ class ServeOptions:
         store_url: empty for SQLite in the state folder; may hold a password.
         seal_key, access_keys: files that all replicas on one store must share; None for those in the state folder.
         certificate, certificate_key: PEM files of TLS; None for plain HTTP.
+        keep_updates: how many finished updates of each add-on are remembered.
         crash_at: a step of the workers at which to die, for tests.
     """
 
@@ -45,6 +46,7 @@ class ServeOptions:
     certificate_key: Path | None = None
     work: WorkSettings = field(default_factory=WorkSettings)
     strict_minor_step: bool = False
+    keep_updates: int = KEPT_UPDATES
     crash_at: str = ""
 
 

@@ -79,7 +79,7 @@ async def _start(
     vault = open_vault(options.seal_key or folder / SEAL_KEY_FILE)
     keys = AccessKeys(options.access_keys or folder / ACCESS_KEYS_FILE)
     await stack.enter_async_context(_following(keys))
-    store = Store(store_url_of(folder, options.store_url))
+    store = Store(store_url_of(folder, options.store_url), keep_updates=options.keep_updates)
     stack.callback(store.close)
     metrics = Metrics(store.overview)
     reach = crash_at(options.crash_at)

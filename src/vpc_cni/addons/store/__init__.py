@@ -15,6 +15,7 @@ from vpc_cni.addons.store.addons import Addons, Updates
 from vpc_cni.addons.store.associations import Associations
 from vpc_cni.addons.store.clusters import Clusters
 from vpc_cni.addons.store.database import Database, sqlite_url
+from vpc_cni.addons.store.history import KEPT_UPDATES
 from vpc_cni.addons.store.leases import Lease, Leases
 from vpc_cni.addons.store.looks import Look, Looks
 from vpc_cni.addons.store.overview import Overview, read_overview
@@ -42,6 +43,7 @@ from vpc_cni.addons.store.tags import Tags
 from vpc_cni.addons.store.tokens import Token
 
 __all__ = [
+    "KEPT_UPDATES",
     "AddonBusyError",
     "AddonExistsError",
     "AssociationExistsError",
@@ -74,8 +76,12 @@ class Store:
         work_waits: set when a request of this process left work behind; for workers, who clear it.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
-        """Open it; see :class:`~vpc_cni.addons.store.database.Database`."""
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.time, keep_updates: int = KEPT_UPDATES) -> None:
+        """Open it; see :class:`~vpc_cni.addons.store.database.Database`.
+
+        Args:
+            keep_updates: how many finished updates of each add-on are remembered.
+        """
         database = Database(url, clock=clock)
         self.clusters = Clusters(database)
         self.addons = Addons(database)
@@ -84,7 +90,7 @@ class Store:
         self.profiles = Profiles(database)
         self.tags = Tags(database)
         self.work_waits = threading.Event()
-        self.requests = Requests(database, self.work_waits)
+        self.requests = Requests(database, self.work_waits, keep_updates=keep_updates)
         self.leases = Leases(database)
         self.looks = Looks(database)
         self._database = database

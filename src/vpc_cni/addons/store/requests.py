@@ -15,6 +15,7 @@ from vpc_cni.addons.model import AddonRecord, AddonStatus, Association, Operatio
 from vpc_cni.addons.store.addons import find_addon, require_addon
 from vpc_cni.addons.store.associations import drop_associations, put_associations
 from vpc_cni.addons.store.database import Database
+from vpc_cni.addons.store.history import KEPT_UPDATES, sweep_updates
 from vpc_cni.addons.store.refusals import AddonBusyError, AddonExistsError
 from vpc_cni.addons.store.rows import addon_row, operation_row, update_row
 from vpc_cni.addons.store.tables import ADDONS, CLUSTERS, OPERATIONS, UPDATES
@@ -26,11 +27,13 @@ class Requests:
 
     Args:
         work_waits: is set when there is something to do for this process's workers.
+        keep_updates: of each add-on, and of each cluster itself: so many finished ones, the newest.
     """
 
-    def __init__(self, database: Database, work_waits: threading.Event) -> None:
+    def __init__(self, database: Database, work_waits: threading.Event, *, keep_updates: int = KEPT_UPDATES) -> None:
         self._database = database
         self._work_waits = work_waits
+        self._keep_updates = keep_updates
 
     def recall(self, operation: str, token: str, digest: str) -> str | None:
         """Return the answer that the same request got before; None when it is new: then check and accept it.
@@ -98,7 +101,7 @@ class Requests:
             if associations is not None:
                 drop_associations(connection, seen.cluster, seen.name, keep=[each.id for each in associations])
                 put_associations(connection, seen.cluster, associations)
-            connection.execute(sa.insert(UPDATES).values(update_row(update)))
+            self._record(connection, update)
             self._start(connection, operation, previous=_asked(current))
         self._work_waits.set()
         return None
@@ -138,8 +141,13 @@ class Requests:
             if earlier is not None:
                 return earlier
             connection.execute(sa.update(CLUSTERS).where(CLUSTERS.c.name == update.cluster).values(**changes))
-            connection.execute(sa.insert(UPDATES).values(update_row(update)))
+            self._record(connection, update)
             return None
+
+    def _record(self, connection: sa.Connection, update: UpdateRecord) -> None:
+        """Write an update, and forget some of the oldest beside it."""
+        connection.execute(sa.insert(UPDATES).values(update_row(update)))
+        sweep_updates(connection, update.cluster, update.addon, self._keep_updates)
 
     def _start(self, connection: sa.Connection, operation: Operation, previous: Mapping[str, Any] | None) -> None:
         work = {
