@@ -230,11 +230,9 @@ class Applied:
 
     Attributes:
         issues: what stood in the way; empty: the objects are as asked for.
-        changed: whether anything in the cluster may have been changed.
     """
 
     issues: tuple[Issue, ...] = ()
-    changed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

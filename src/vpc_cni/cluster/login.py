@@ -17,7 +17,10 @@ from lightkube.config.models import Cluster, Context, User
 from vpc_cni.errors import ConfigurationError
 
 # A cluster that does not answer must not hold a worker for long; one that works on an apply may take its time.
-_TIMEOUT = httpx2.Timeout(15.0, connect=3.0)
+_CONNECT_SECONDS, _ANSWER_SECONDS = 3.0, 15.0
+_TIMEOUT = httpx2.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
+# Who must not write later than a certain time asks for so much more: see addons.work.hold.
+LONGEST_REQUEST_SECONDS = _CONNECT_SECONDS + _ANSWER_SECONDS
 # One connection serves one worker; looks come every half minute, and a new TLS session costs more than an idle one.
 _LIMITS = httpx2.Limits(max_connections=8, max_keepalive_connections=2, keepalive_expiry=60.0)
 

@@ -1,7 +1,7 @@
 """Tries of operations and looks at health, on a cluster that behaves and time that stands still until told."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from vpc_cni.addons.model import (
     UpdateStatus,
 )
 from vpc_cni.addons.store import NoAddonError, Store, sqlite_url
+from vpc_cni.addons.work.hold import Hold
 from vpc_cni.addons.work.ports import Clusters
 from vpc_cni.addons.work.runner import Runner
 from vpc_cni.addons.work.settings import WorkSettings
@@ -35,12 +36,17 @@ SETTINGS = WorkSettings(update_deadline=100.0, degraded_after=20.0, unreachable_
 
 @dataclass
 class FakeCluster:
-    """Holds a version, and pods that are ready or not; ``failure`` is what each call raises."""
+    """Holds a version, and pods that are ready or not.
+
+    ``failure`` is what each call raises, ``failure_in_the_middle`` what an installation does when it has begun.
+    """
 
     installed: str = ""
     ready: bool = True
     conflict: bool = False
+    before_write: Callable[[], None] = lambda: None
     failure: Exception | None = None
+    failure_in_the_middle: Exception | None = None
     installs: list[str] = field(default_factory=list)
 
 
@@ -51,7 +57,10 @@ class FakeEngine:
         self._fail(cluster)
         assert previous in (cluster.installed, "")
         if cluster.conflict and mode is ConflictMode.NONE:
-            return Applied((CONFLICT,), changed=False)
+            return Applied((CONFLICT,))
+        cluster.before_write()
+        if cluster.failure_in_the_middle is not None:
+            raise cluster.failure_in_the_middle
         cluster.installed = desired.version
         cluster.installs.append(desired.version)
         return Applied()
@@ -85,7 +94,8 @@ class Scene:
         self._new_watcher = lambda: Watcher(self.store, clusters, SETTINGS, chance)
         self._watcher = self._new_watcher()
 
-    def open(self, _name: str) -> FakeCluster:
+    def open(self, _name: str, before_write: Callable[[], None]) -> FakeCluster:
+        self.cluster.before_write = before_write
         return self.cluster
 
     def create(self) -> None:
@@ -106,9 +116,10 @@ class Scene:
     def work(self) -> bool:
         """Give the workers one turn; tell whether there was anything to do."""
         for unreachable in (False, True):
-            lease = self.store.leases.claim("w", 15.0, unreachable=unreachable)
+            lease = self.store.leases.claim("w", SETTINGS.lease, unreachable=unreachable)
             if lease is not None:
-                self._runner.run(lease)
+                hold = Hold(self.store, lease, SETTINGS, self.now, lambda: self.now)
+                self._runner.run(lease, hold.before_write)
                 return True
         return False
 
@@ -184,6 +195,46 @@ def test_a_conflict_fails_the_update_and_shows_the_version_that_runs(scene: Scen
     scene.work()
     assert (scene.addon.status, scene.addon.version) == (AddonStatus.UPDATE_FAILED, "v1")
     assert scene.store.updates.get("prod", "u-1", "vpc-cni").errors == (CONFLICT,)
+
+
+def test_a_conflict_after_a_try_that_wrote_shows_what_was_asked_for(scene: Scene) -> None:
+    """Some objects are of the new version by then: the old one is not what runs."""
+    scene.settle()
+    scene.update()
+    scene.cluster.failure_in_the_middle = KubernetesThrottledError("slow down", status=429)
+    scene.work()
+    scene.cluster.conflict = True
+    scene.now += 2.0
+    scene.work()
+    assert (scene.addon.status, scene.addon.version) == (AddonStatus.UPDATE_FAILED, "v2")
+
+
+def test_a_conflict_after_tries_that_wrote_nothing_shows_the_version_that_runs(scene: Scene) -> None:
+    scene.settle()
+    scene.update()
+    scene.cluster.failure = KubernetesUnreachableError("away")
+    scene.work()
+    scene.cluster.failure, scene.cluster.conflict = None, True
+    scene.now += 2.0
+    scene.work()
+    assert (scene.addon.status, scene.addon.version) == (AddonStatus.UPDATE_FAILED, "v1")
+
+
+def test_a_failure_of_ours_during_a_roll_out_leaves_an_addon_that_can_recover(scene: Scene) -> None:
+    scene.settle()
+    scene.cluster.ready = False
+    scene.update()
+    scene.work()
+    scene.cluster.failure = ZeroDivisionError("a bug")
+    for _ in range(60):
+        scene.now += 1.0
+        scene.work()
+    update = scene.store.updates.get("prod", "u-1", "vpc-cni")
+    assert (scene.addon.status, scene.addon.version) == (AddonStatus.DEGRADED, "v2")
+    assert (update.status, scene.codes) == (UpdateStatus.FAILED, [IssueCode.INTERNAL_FAILURE])
+    scene.cluster.failure, scene.cluster.ready = None, True
+    scene.look_for(40)
+    assert (scene.addon.status, scene.codes) == (AddonStatus.ACTIVE, [])
 
 
 @pytest.mark.parametrize(("preserve", "left"), [(True, "v1"), (False, "")])

@@ -1,11 +1,12 @@
 """Clusters that the service works on: registered by an administrator, logged in to as ``eks:addon-manager``."""
 
-from vpc_cni.addons.clusters.connections import FIELD_MANAGER, StoredConnections
+from vpc_cni.addons.clusters.connections import FIELD_MANAGER, GuardedCluster, StoredConnections
 from vpc_cni.addons.clusters.registration import Registered, Timing, Wish, minor_version, register, withdraw
 from vpc_cni.addons.clusters.vault import Vault, open_vault
 
 __all__ = [
     "FIELD_MANAGER",
+    "GuardedCluster",
     "Registered",
     "StoredConnections",
     "Timing",

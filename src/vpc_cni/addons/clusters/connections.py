@@ -3,14 +3,15 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from vpc_cni.addons.clusters.vault import Vault
 from vpc_cni.addons.store import NoClusterError, Store
 from vpc_cni.addons.work.steps import Reach, Step, ignore_step
 from vpc_cni.cluster.client import Cluster
-from vpc_cni.cluster.inventory import Reference
+from vpc_cni.cluster.inventory import Reference, Resource
 from vpc_cni.manifests import Manifest
 
 # As whom the service applies objects: found in their managedFields.
@@ -18,28 +19,51 @@ FIELD_MANAGER = "eks"
 _KEPT = 512
 
 
-class SteppingCluster(Cluster):
-    """A cluster that reaches a step after each write, for the tests that kill the service there."""
+class GuardedCluster:
+    """A cluster in the hands of one worker, which asks before each write whether it still may.
 
-    reach: Reach = staticmethod(ignore_step)
+    Args:
+        before_write: keeps a write from happening by what it raises.
+        reach: hears of each write that was done, for the tests that kill the service there.
+    """
+
+    def __init__(self, cluster: Cluster, before_write: Callable[[], None], reach: Reach) -> None:
+        self._cluster = cluster
+        self._before_write = before_write
+        self._reach = reach
+
+    @property
+    def field_manager(self) -> str:
+        return self._cluster.field_manager
+
+    def get(self, reference: Reference) -> Manifest | None:
+        return self._cluster.get(reference)
+
+    def list(self, resource: Resource, labels: Mapping[str, str] | None = None) -> tuple[Manifest, ...]:
+        return self._cluster.list(resource, labels)
 
     def apply(self, manifest: Manifest, *, force: bool = False, dry_run: bool = False) -> Manifest:
-        applied = super().apply(manifest, force=force, dry_run=dry_run)
-        if not dry_run:
-            self.reach(Step.OBJECT_WRITTEN)
-        return applied
+        with self._writing(dry_run):
+            return self._cluster.apply(manifest, force=force, dry_run=dry_run)
 
     def patch_json(
         self, reference: Reference, operations: tuple[Mapping[str, Any], ...], *, dry_run: bool = False
     ) -> Manifest:
-        patched = super().patch_json(reference, operations, dry_run=dry_run)
-        if not dry_run:
-            self.reach(Step.OBJECT_WRITTEN)
-        return patched
+        with self._writing(dry_run):
+            return self._cluster.patch_json(reference, operations, dry_run=dry_run)
 
     def delete(self, reference: Reference) -> None:
-        super().delete(reference)
-        self.reach(Step.OBJECT_WRITTEN)
+        with self._writing():
+            self._cluster.delete(reference)
+
+    @contextmanager
+    def _writing(self, dry_run: bool = False) -> Iterator[None]:
+        if dry_run:
+            yield
+            return
+        self._before_write()
+        yield
+        self._reach(Step.OBJECT_WRITTEN)
 
 
 class StoredConnections:
@@ -52,13 +76,16 @@ class StoredConnections:
         self._open: OrderedDict[str, tuple[bytes, Cluster]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def open(self, name: str) -> Cluster:
-        """Return a connection; nothing is sent.
+    def open(self, name: str, before_write: Callable[[], None]) -> GuardedCluster:
+        """Return a cluster for one worker, over a connection that others may use too; nothing is sent.
 
         Raises:
             NoClusterError: it is not registered (any more).
             ConfigurationError: its credential cannot be opened or used.
         """
+        return GuardedCluster(self._connect(name), before_write, self._reach)
+
+    def _connect(self, name: str) -> Cluster:
         sealed = self._store.clusters.credential(name)
         if sealed is None:
             raise NoClusterError(name)
@@ -68,8 +95,7 @@ class StoredConnections:
             if found is not None and found[0] == digest:
                 self._open.move_to_end(name)
                 return found[1]
-        cluster = SteppingCluster(self._vault.open(name, sealed), field_manager=FIELD_MANAGER)
-        cluster.reach = self._reach
+        cluster = Cluster(self._vault.open(name, sealed), field_manager=FIELD_MANAGER)
         with self._lock:
             self._open[name] = (digest, cluster)
             if len(self._open) > _KEPT:

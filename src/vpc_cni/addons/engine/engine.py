@@ -57,7 +57,7 @@ class AddonEngine:
                 raise
             issues = (refusal_issue(err),)
         if issues:
-            return Applied(issues, changed=False)
+            return Applied(issues)
         issue = apply_all(cluster, trials, chosen, self._sleep, creating=creating)
         if issue is None and not creating:
             issue = delete_applied(cluster, self._sleep, keep=frozenset(reference_of(each) for each in wanted))
@@ -71,7 +71,7 @@ class AddonEngine:
     def remove(self, cluster: Api, version: str, *, preserve: bool) -> Applied:  # noqa: ARG002 # the cluster says what is ours
         """Delete the add-on's objects that are ours, in a safe order; with ``preserve`` nothing is touched."""
         if preserve:
-            return Applied(changed=False)
+            return Applied()
         try:
             issue = delete_applied(cluster, self._sleep)
         except KubernetesError as err:

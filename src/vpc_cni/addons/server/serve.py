@@ -9,7 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 
 from vpc_cni.addons.api import Service, api_application
-from vpc_cni.addons.clusters import StoredConnections, open_vault
+from vpc_cni.addons.clusters import GuardedCluster, StoredConnections, open_vault
 from vpc_cni.addons.engine import AddonEngine
 from vpc_cni.addons.server.instance import Instance
 from vpc_cni.addons.server.keys import AccessKeys
@@ -20,7 +20,6 @@ from vpc_cni.addons.server.options import ACCESS_KEYS_FILE, SEAL_KEY_FILE, Serve
 from vpc_cni.addons.store import Store
 from vpc_cni.addons.work import Clusters, Workers
 from vpc_cni.addons.work.steps import crash_at
-from vpc_cni.cluster.client import Cluster
 
 Report = Callable[[str], None]
 _KEYS_LOOK_SECONDS = 1.0
@@ -131,7 +130,7 @@ async def _following(keys: AccessKeys) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _working(workers: Workers[Cluster]) -> AsyncIterator[None]:
+async def _working(workers: Workers[GuardedCluster]) -> AsyncIterator[None]:
     workers.start()
     try:
         yield
@@ -141,7 +140,7 @@ async def _working(workers: Workers[Cluster]) -> AsyncIterator[None]:
 
 
 def _probes(
-    store: Store, workers: Workers[Cluster], stopping: asyncio.Event
+    store: Store, workers: Workers[GuardedCluster], stopping: asyncio.Event
 ) -> tuple[Callable[[], str], Callable[[], str]]:
     """Return what tells why the service is dead, and why it is not ready: empty when it is not so."""
 

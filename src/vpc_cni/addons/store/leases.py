@@ -33,6 +33,7 @@ class Lease:
         attempts: how many tries failed in a way that is worth another one.
         claimed_at: time of the store's clock.
         unreachable_since: of its cluster; 0 when it was reached last time.
+        unchanged: no try has written to the cluster yet, and the record would show again what it showed before.
     """
 
     operation: Operation
@@ -40,7 +41,7 @@ class Lease:
     attempts: int
     claimed_at: float
     unreachable_since: float
-    previous: Mapping[str, Any] | None = None
+    unchanged: bool = False
 
 
 class Leases:
@@ -65,7 +66,8 @@ class Leases:
                     continue
                 row = connection.execute(_take(operation_id, holder, now, now + seconds)).mappings().first()
                 if row is not None:
-                    return Lease(read_operation(row), row["lease_number"], row["attempts"], now, since, row["previous"])
+                    unchanged = row["previous"] is not None
+                    return Lease(read_operation(row), row["lease_number"], row["attempts"], now, since, unchanged)
         return None
 
     def take_back(self, holder: str) -> None:
@@ -92,6 +94,11 @@ class Leases:
             attempts = OPERATIONS.c.attempts + 1 if failed else 0
             self._write(connection, lease, {"lease_until": 0.0, "due_at": due, "attempts": attempts})
 
+    def note_changing(self, lease: Lease) -> None:
+        """Write, before the first write to the cluster, that it may differ from what was before the request."""
+        with self._database.writing() as connection:
+            self._write(connection, lease, {"previous": None})
+
     def note_applied(self, lease: Lease, deadline_seconds: float) -> float:
         """Write that the objects are as asked for, once; return when waiting for the roll-out ends."""
         with self._database.writing() as connection:
@@ -105,22 +112,20 @@ class Leases:
             self._write(connection, lease, {"attempts": OPERATIONS.c.attempts})
             self._change_addon(connection, lease.operation, {"issues": issue_list(issues)})
 
-    def finish(self, lease: Lease, end: states.End, issues: Sequence[Issue] = (), *, changed: bool = True) -> None:
+    def finish(self, lease: Lease, end: states.End, issues: Sequence[Issue] = ()) -> None:
         """End the work: status of the add-on and of the update, and the operation is gone.
 
-        Args:
-            changed: whether anything in the cluster may differ from before; if not, a refused add-on shows again what
-                it showed before the request.
+        A refused add-on shows again what it showed before the request, unless some try wrote to the cluster.
         """
         operation, follows = lease.operation, states.after(lease.operation.kind, end)
         with self._database.writing() as connection:
-            self._write(connection, lease, {"lease_until": 0.0})
+            row = self._write(connection, lease, {"lease_until": 0.0})
             now = self._database.now(connection)
             connection.execute(sa.delete(OPERATIONS).where(OPERATIONS.c.id == operation.id))
             if follows.addon is None:
                 _forget_addon(connection, operation)
                 return
-            restored = dict(lease.previous or {}) if end is states.End.REFUSED and not changed else {}
+            restored = dict(row["previous"] or {}) if end is states.End.REFUSED else {}
             self._change_addon(
                 connection,
                 operation,

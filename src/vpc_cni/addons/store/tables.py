@@ -142,7 +142,8 @@ TOKENS = Table(
     Index("tokens_by_time", "created_at"),
 )
 
-# Work to do. ``previous`` is what the add-on's record said before: it comes back when nothing was applied.
+# Work to do. ``previous`` is what the add-on's record said before: it comes back when the work is refused. Void, JSON's
+# null, from the first write to the cluster on.
 # A lease is held while ``lease_until`` is in the future; ``lease_number`` grows with each, and fences late writers off.
 OPERATIONS = Table(
     "operations",

@@ -1,5 +1,6 @@
 """What the workers need of the engine and of connections: their contract, and all that they know of either."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -30,8 +31,11 @@ class Engine(Protocol[ClusterT_contra]):
 class Connections(Protocol[ClusterT_co]):
     """Gives clusters to talk to, by the name they are registered under."""
 
-    def open(self, name: str) -> ClusterT_co:
-        """Return a connection that may be shared with other threads; nothing is sent.
+    def open(self, name: str, before_write: Callable[[], None]) -> ClusterT_co:
+        """Return a cluster for one worker; nothing is sent.
+
+        Args:
+            before_write: is called before each write to the cluster, which does not happen when it raises.
 
         Raises:
             NoClusterError: it is not registered (any more).

@@ -35,6 +35,11 @@ def desired_of(cluster: ClusterRecord, asked: Operation | AddonRecord) -> Desire
     )
 
 
+def _given_up(operation: Operation) -> End:
+    """Return the end of work that is not tried again: what was applied stays applied, and its health is looked at."""
+    return End.NOT_READY if operation.deadline else End.REFUSED
+
+
 class Runner(Generic[ClusterT]):
     """Runs operations; any number at once, each in a thread of the caller's.
 
@@ -61,12 +66,16 @@ class Runner(Generic[ClusterT]):
         self._clock = clock
         self._ended = ended
 
-    def run(self, lease: Lease) -> None:
-        """Try once; never raises for what went wrong with the cluster or with us: that is written."""
+    def run(self, lease: Lease, before_write: Callable[[], None]) -> None:
+        """Try once; never raises for what went wrong with the cluster or with us: that is written.
+
+        Args:
+            before_write: raises LeaseLostError when the cluster may not be written to (any more).
+        """
         operation = lease.operation
         self._reach(Step.CLAIMED)
         try:
-            self._advance(lease)
+            self._advance(lease, before_write)
         except (LeaseLostError, NoClusterError) as err:
             _LOG.info("%s of %s left alone: %s", operation.kind, operation.cluster, err)
         except KubernetesError as err:
@@ -79,9 +88,9 @@ class Runner(Generic[ClusterT]):
             _LOG.exception("%s of %s failed", operation.kind, operation.cluster)
             self._failed_inside(lease)
 
-    def _advance(self, lease: Lease) -> None:
+    def _advance(self, lease: Lease, before_write: Callable[[], None]) -> None:
         operation = lease.operation
-        cluster = self._clusters.connections.open(operation.cluster)
+        cluster = self._clusters.connections.open(operation.cluster, before_write)
         if operation.kind is OperationKind.DELETE:
             self._remove(lease, cluster)
             return
@@ -96,7 +105,7 @@ class Runner(Generic[ClusterT]):
         applied = self._clusters.engine.install(cluster, desired, operation.mode, operation.previous_version)
         self._reached(lease)
         if applied.issues:
-            self._end(lease, End.REFUSED, applied.issues, changed=applied.changed)
+            self._end(lease, End.REFUSED, applied.issues)
             return
         self._reach(Step.OBJECTS_APPLIED)
         self._store.leases.note_applied(lease, self._settings.update_deadline)
@@ -121,12 +130,12 @@ class Runner(Generic[ClusterT]):
         removed = self._clusters.engine.remove(cluster, operation.version, preserve=operation.preserve)
         self._reached(lease)
         self._reach(Step.OBJECTS_REMOVED)
-        self._end(lease, End.REFUSED if removed.issues else End.DONE, removed.issues, changed=removed.changed)
+        self._end(lease, End.REFUSED if removed.issues else End.DONE, removed.issues)
 
     def _failed(self, lease: Lease, err: KubernetesError) -> None:
         _LOG.info("%s of %s: %s", lease.operation.kind, lease.operation.cluster, err)
         if not err.retryable:
-            self._safely(lease, lambda: self._end(lease, End.REFUSED, (messages.issue_of(err),)))
+            self._safely(lease, lambda: self._end(lease, _given_up(lease.operation), (messages.issue_of(err),)))
             return
         if isinstance(err, KubernetesUnreachableError):
             self._store.looks.note_contact(lease.operation.cluster, reached=False)
@@ -137,7 +146,7 @@ class Runner(Generic[ClusterT]):
         operation, now = lease.operation, lease.claimed_at
         issue = messages.unreachable(operation.cluster) if unreachable else messages.internal()
         if now >= (operation.deadline or operation.created_at + self._settings.update_deadline):
-            self._end(lease, End.NOT_READY if operation.deadline else End.REFUSED, (issue,), changed=lease.attempts > 0)
+            self._end(lease, _given_up(operation), (issue,))
             return
         since = lease.unreachable_since
         if unreachable and since and now - since >= self._settings.unreachable_after:
@@ -146,7 +155,7 @@ class Runner(Generic[ClusterT]):
 
     def _failed_inside(self, lease: Lease) -> None:
         if lease.attempts + 1 >= self._settings.internal_attempts:
-            self._safely(lease, lambda: self._end(lease, End.REFUSED, (messages.internal(),)))
+            self._safely(lease, lambda: self._end(lease, _given_up(lease.operation), (messages.internal(),)))
             return
         wait = self._settings.retry.seconds(lease.attempts, self._chance)
         self._safely(lease, lambda: self._store.leases.release(lease, wait, failed=True))
@@ -161,8 +170,8 @@ class Runner(Generic[ClusterT]):
         if lease.unreachable_since:
             self._store.looks.note_contact(lease.operation.cluster, reached=True)
 
-    def _end(self, lease: Lease, end: End, issues: tuple[Issue, ...] = (), *, changed: bool = True) -> None:
-        self._store.leases.finish(lease, end, issues, changed=changed)
+    def _end(self, lease: Lease, end: End, issues: tuple[Issue, ...] = ()) -> None:
+        self._store.leases.finish(lease, end, issues)
         self._reach(Step.ENDED)
         operation = lease.operation
         _LOG.info("%s of %s on %s: %s", operation.kind, operation.addon, operation.cluster, end.name)

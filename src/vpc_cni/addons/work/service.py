@@ -3,13 +3,13 @@
 import logging
 import random
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from typing import Generic
 
-from vpc_cni.addons.store import Lease, LeaseLostError, Look, Store
+from vpc_cni.addons.store import LeaseLostError, Look, Store
 from vpc_cni.addons.work.crew import Crew
+from vpc_cni.addons.work.hold import Hold, running_seconds
 from vpc_cni.addons.work.ports import Clusters, ClusterT
 from vpc_cni.addons.work.runner import Ended, Runner
 from vpc_cni.addons.work.settings import WorkSettings
@@ -43,7 +43,7 @@ class Workers(Generic[ClusterT]):
         reach: Reach = ignore_step,
         ended: Ended = lambda _kind, _end, _age: None,
         chance: random.Random | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = running_seconds,
     ) -> None:
         self._store = store
         self._settings = settings or WorkSettings()
@@ -59,7 +59,7 @@ class Workers(Generic[ClusterT]):
             False: Crew("look", self._settings.looks),
             True: Crew("look-unreachable", self._settings.looks_unreachable),
         }
-        self._held: dict[str, Lease] = {}
+        self._held: set[Hold] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -113,20 +113,22 @@ class Workers(Generic[ClusterT]):
         crew = self._operations[unreachable]
         if not crew.room():
             return False
+        asked_at = self._clock()
         lease = self._store.leases.claim(self._holder, self._settings.lease, unreachable=unreachable)
         if lease is None:
             return False
+        hold = Hold(self._store, lease, self._settings, asked_at, self._clock)
         with self._lock:
-            self._held[lease.operation.id] = lease
-        crew.start(lambda: self._run(lease))
+            self._held.add(hold)
+        crew.start(lambda: self._run(hold))
         return True
 
-    def _run(self, lease: Lease) -> None:
+    def _run(self, hold: Hold) -> None:
         try:
-            self._runner.run(lease)
+            self._runner.run(hold.lease, hold.before_write)
         finally:
             with self._lock:
-                self._held.pop(lease.operation.id, None)
+                self._held.discard(hold)
 
     def _claim_looks(self, unreachable: bool) -> bool:
         """Start as many looks as there are threads for; tell whether there may be more."""
@@ -144,16 +146,16 @@ class Workers(Generic[ClusterT]):
         """Renew what is being worked on, until the last of it has ended."""
         while not self._ended.wait(self._settings.lease / 3):
             with self._lock:
-                held = tuple(self._held.values())
-            for lease in held:
-                self._renew(lease)
+                held = tuple(self._held)
+            for hold in held:
+                self._renew(hold)
 
-    def _renew(self, lease: Lease) -> None:
+    def _renew(self, hold: Hold) -> None:
         try:
-            self._store.leases.renew(lease, self._settings.lease)
+            hold.renew()
         except LeaseLostError:
             # Ended meanwhile, or taken by another: then its next write says so to whoever works on it.
             with self._lock:
-                self._held.pop(lease.operation.id, None)
+                self._held.discard(hold)
         except Exception:
             _LOG.exception("a lease cannot be renewed")

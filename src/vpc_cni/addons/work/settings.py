@@ -22,6 +22,8 @@ class WorkSettings:
             those that were not.
         looks, looks_unreachable: the same for looks at health.
         lease: how long a killed worker's work rests before another one takes it.
+        write_margin: what must be left of a lease before a cluster is written to: more than a request may take
+            (``cluster.login``), and less than two thirds of ``lease``, since leases are renewed when a third is over.
         poll: how often the store is asked for work that another replica accepted.
         update_deadline: how long a cluster may be unreachable before work on it is given up, and how long a roll-out
             may take once the objects are applied.
@@ -35,7 +37,8 @@ class WorkSettings:
     operations_unreachable: CrewSize = _OPERATIONS_UNREACHABLE
     looks: CrewSize = _LOOKS
     looks_unreachable: CrewSize = _LOOKS_UNREACHABLE
-    lease: float = 15.0
+    lease: float = 30.0
+    write_margin: float = 19.0
     poll: float = 0.25
     update_deadline: float = 1200.0
     roll_out_look: float = 1.0

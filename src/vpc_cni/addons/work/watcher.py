@@ -10,9 +10,13 @@ from vpc_cni.addons.work import messages
 from vpc_cni.addons.work.ports import Clusters, ClusterT
 from vpc_cni.addons.work.runner import desired_of
 from vpc_cni.addons.work.settings import WorkSettings
-from vpc_cni.errors import KubernetesError, KubernetesUnreachableError, VpcCniError
+from vpc_cni.errors import InternalError, KubernetesError, KubernetesUnreachableError, VpcCniError
 
 _LOG = logging.getLogger(__name__)
+
+
+def _refuse_write() -> None:
+    raise InternalError("a look at health writes to no cluster")
 
 
 class Watcher(Generic[ClusterT]):
@@ -34,7 +38,7 @@ class Watcher(Generic[ClusterT]):
         """Look once; never raises for what is wrong with the cluster: that is written."""
         addon = look.addon
         try:
-            cluster = self._clusters.connections.open(addon.cluster)
+            cluster = self._clusters.connections.open(addon.cluster, _refuse_write)
             desired = desired_of(self._store.clusters.get(addon.cluster), addon)
             health = self._clusters.engine.observe(cluster, desired)
         except NoClusterError:

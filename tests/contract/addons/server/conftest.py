@@ -1,5 +1,6 @@
 """The service as a process of its own, and a real API server as its cluster. No controllers run: tests play them."""
 
+import base64
 import itertools
 import json
 import multiprocessing
@@ -8,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,14 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from bench.addons.clusters import Simulation
 from tests.contract.addons.server import forked
 from tests.contract.manifests import conftest as bare
 from tests.contract.manifests.conftest import ApiServer
+from vpc_cni.addons.clusters import Vault
+from vpc_cni.addons.model import ClusterRecord
+from vpc_cni.addons.store import Store
+from vpc_cni.cluster.login import Login
 
 api_server = bare.api_server
 REGION = "eu-west-1"
@@ -26,8 +33,8 @@ _READY_SECONDS = 30.0
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["vpc_cni.cli.addons"])
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["vpc_cni.cli.addons"])
 _numbers = itertools.count(1)
 
 
@@ -40,7 +47,7 @@ class Process:
         command += ["--listen", "127.0.0.1:0", "--local", "127.0.0.1:0", "--registry", "registry.example.com"]
         command += ["--roll-out-look", "0.1", *words]
         self.output = folder.parent / f"{folder.name}-{next(_numbers)}.log"
-        self.process = _FORKS.Process(target=forked.run, args=(command, crash_at, self.output))
+        self.process = FORKS.Process(target=forked.run, args=(command, crash_at, self.output))
         self.process.start()
         eventually(lambda: "ready" in self.lines or self.process.exitcode is not None, _READY_SECONDS)
 
@@ -138,6 +145,25 @@ def register(kubeconfig: Path, tmp_path: Path) -> Callable[..., subprocess.Compl
         )
 
     return run
+
+
+def simulate(count: int, folder: Path) -> Simulation:
+    """Start simulated API servers; their certificate is made in a folder."""
+    certificate, key = folder / "tls.crt", folder / "tls.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", str(key), "-out", str(certificate), "-days", "2"]
+    subject = ["-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command, *subject], check=True, capture_output=True)
+    return Simulation(count, certificate, key)
+
+
+def add_simulated(store: Store, vault: Vault, name: str, port: int, folder: Path) -> None:
+    """Register a simulated API server."""
+    authority = base64.b64encode((folder / "tls.crt").read_bytes()).decode()
+    server = f"https://127.0.0.1:{port}"
+    login = Login(server, authority, token="x", acts_as="eks:addon-manager")
+    record = ClusterRecord(name, uuid.uuid4().hex, "1.29", server, authority, time.time())
+    store.clusters.add(record, vault.seal(name, login))
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:

@@ -1,26 +1,22 @@
 """Two services on one PostgreSQL: each piece of work is done once, and the death of one is made good by the other."""
 
-import base64
 import contextlib
 import shutil
 import signal
-import subprocess
-import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from botocore.exceptions import BotoCoreError
 
 from bench.addons.clusters import Simulation
 from tests.contract.addons.conftest import new_database
-from tests.contract.addons.server.conftest import Process, eventually
+from tests.contract.addons.server.conftest import Process, add_simulated, eventually, simulate
 from vpc_cni.addons.clusters import open_vault
-from vpc_cni.addons.model import AddonStatus, ClusterRecord
+from vpc_cni.addons.model import AddonStatus
 from vpc_cni.addons.store import Store
-from vpc_cni.cluster.login import Login
 
 Start = Callable[..., Process]
 CLUSTERS = 16
@@ -31,11 +27,7 @@ OBJECTS = 6
 
 @pytest.fixture
 def simulation(tmp_path: Path) -> Iterator[Simulation]:
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", str(tmp_path / "tls.key"), "-out", str(tmp_path / "tls.crt"), "-days", "2"]
-    subject = ["-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command, *subject], check=True, capture_output=True)
-    made = Simulation(CLUSTERS, tmp_path / "tls.crt", tmp_path / "tls.key")
+    made = simulate(CLUSTERS, tmp_path)
     yield made
     made.stop()
 
@@ -47,12 +39,8 @@ def url(simulation: Simulation, postgresql: str, tmp_path: Path) -> str:
     store, vault = Store(url), open_vault(tmp_path / "a" / "seal.key")
     (tmp_path / "b").mkdir()
     shutil.copy(tmp_path / "a" / "seal.key", tmp_path / "b")
-    authority = base64.b64encode((tmp_path / "tls.crt").read_bytes()).decode()
     for name, port in zip(NAMES, simulation.ports, strict=True):
-        server = f"https://127.0.0.1:{port}"
-        login = Login(server, authority, token="x", acts_as="eks:addon-manager")
-        record = ClusterRecord(name, uuid.uuid4().hex, "1.29", server, authority, time.time())
-        store.clusters.add(record, vault.seal(name, login))
+        add_simulated(store, vault, name, port, tmp_path)
     store.close()
     return url
 
@@ -101,6 +89,9 @@ def test_a_replica_goes_on_with_the_work_of_one_that_died(
         with contextlib.suppress(BotoCoreError):
             ask(client, name)
     assert first.wait() == -signal.SIGKILL
+    # Half a minute goes by: its leases are over.
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE operations SET lease_until = lease_until - 30 WHERE lease_until > 0")
     shutil.copy(tmp_path / "a" / "access-keys.json", tmp_path / "b")
     second = start("--store", url, folder="b")
     other = second.client()

@@ -64,6 +64,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(created: Store) -> None:
     for write in (
         lambda: created.leases.renew(late, 60.0),
         lambda: created.leases.release(late, 0.0),
+        lambda: created.leases.note_changing(late),
         lambda: created.leases.note_applied(late, 60.0),
         lambda: created.leases.note_issues(late, (CONFLICT,)),
         lambda: created.leases.finish(late, End.REFUSED, (CONFLICT,)),
@@ -166,7 +167,9 @@ def test_a_creation_ends(created: Store, end: End, status: AddonStatus) -> None:
 def test_an_update_ends(created: Store, update: Make, operation: Make, end: End, expected: tuple[Any, ...]) -> None:
     start_update(created, update, operation)
     assert status_of(created) is AddonStatus.UPDATING
-    created.leases.finish(claim(created), end, expected[2])
+    lease = claim(created)
+    created.leases.note_changing(lease)
+    created.leases.finish(lease, end, expected[2])
     found = created.updates.get("prod", "update-1", "vpc-cni")
     assert (status_of(created), found.status, found.errors) == expected
     assert created.addons.get("prod", "vpc-cni").version == "v2"
@@ -175,9 +178,23 @@ def test_an_update_ends(created: Store, update: Make, operation: Make, end: End,
 def test_an_update_that_changed_nothing_shows_what_was_before(created: Store, update: Make, operation: Make) -> None:
     start_update(created, update, operation)
     assert created.addons.get("prod", "vpc-cni").configuration_values == "{}"
-    created.leases.finish(claim(created), End.REFUSED, (CONFLICT,), changed=False)
+    lease = claim(created)
+    assert lease.unchanged
+    created.leases.finish(lease, End.REFUSED, (CONFLICT,))
     after = created.addons.get("prod", "vpc-cni")
     assert (after.version, after.configuration_values, after.role_arn) == ("v1.16.2-eksbuild.1", None, None)
+
+
+def test_an_update_of_which_some_try_wrote_to_the_cluster_shows_what_was_asked_for(
+    created: Store, update: Make, operation: Make
+) -> None:
+    start_update(created, update, operation)
+    created.leases.note_changing(claim(created, OVER))
+    lease = claim(created)
+    assert not lease.unchanged
+    created.leases.finish(lease, End.REFUSED, (CONFLICT,))
+    after = created.addons.get("prod", "vpc-cni")
+    assert (after.version, after.configuration_values) == ("v2", "{}")
 
 
 def test_no_second_update_while_one_is_under_way(created: Store, update: Make, operation: Make) -> None:
