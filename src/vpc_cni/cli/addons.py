@@ -18,10 +18,11 @@ from vpc_cni.addons.clusters import Wish, open_vault, register, withdraw
 from vpc_cni.addons.images import ImageSource
 from vpc_cni.addons.model import Network, Owner
 from vpc_cni.addons.server import ServeOptions, serve
-from vpc_cni.addons.server.options import SEAL_KEY_FILE, STORE_FILE, parse_address, store_url_of
+from vpc_cni.addons.server.options import SEAL_KEY_FILE, parse_address, store_url_of
 from vpc_cni.addons.store import KEPT_UPDATES, Store
 from vpc_cni.addons.work import WorkSettings
 from vpc_cni.addons.work.steps import VARIABLE
+from vpc_cni.cli._addons_options import STATE_FOLDER, SealKeyOption, StateFolderOption, StoreOption, open_store
 from vpc_cni.cli._self_managed_options import (
     CatalogueOption,
     ContextOption,
@@ -33,27 +34,17 @@ from vpc_cni.cli._self_managed_options import (
     read_catalogue,
     read_text,
 )
+from vpc_cni.cli.addons_seal_key import rotate_seal_key
 from vpc_cni.cli.addons_webhook import app as webhook_app
 from vpc_cni.cluster.client import find_place
-from vpc_cni.errors import CallerError, ConfigurationError, HostError
+from vpc_cni.errors import CallerError, ConfigurationError
 from vpc_cni.manifests import ImageSet, IpFamily, find_region, parse_registry
 
-_STATE_FOLDER = Path("/var/lib/vpc-cni-addons")
 _REGION, _ACCOUNT = "us-west-2", "111122223333"
 
 app = typer.Typer(help="The add-on service: the EKS API for add-ons on any cluster.", no_args_is_help=True)
 app.add_typer(webhook_app, name="webhook")
-
-StateFolderOption = Annotated[
-    Path, typer.Option("--state-folder", metavar="FOLDER", envvar="VPC_CNI_ADDONS_STATE", help="Keys, and the store.")
-]
-StoreOption = Annotated[
-    str,
-    typer.Option("--store", metavar="URL", envvar="VPC_CNI_ADDONS_STORE", help="Else SQLite in the state folder."),
-]
-SealKeyOption = Annotated[
-    Path | None, typer.Option("--seal-key", metavar="FILE", help="Seals credentials; else in the state folder.")
-]
+app.command(name="rotate-seal-key")(rotate_seal_key)
 
 
 @app.command(name="serve")
@@ -61,7 +52,7 @@ def serve_addons(
     *,
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of the API.")] = "127.0.0.1:8443",
     local: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of probes and metrics.")] = "127.0.0.1:8444",
-    state_folder: StateFolderOption = _STATE_FOLDER,
+    state_folder: StateFolderOption = STATE_FOLDER,
     store: StoreOption = "",
     seal_key: SealKeyOption = None,
     access_keys: Annotated[
@@ -134,7 +125,7 @@ def register_cluster(
     client_certificate: Annotated[str, typer.Option(metavar="FILE", help="PEM, the same; with --client-key.")] = "",
     client_key: Annotated[str, typer.Option(metavar="FILE", help="PEM.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="It is registered: replace all but its age.")] = False,
-    state_folder: StateFolderOption = _STATE_FOLDER,
+    state_folder: StateFolderOption = STATE_FOLDER,
     store: StoreOption = "",
     seal_key: SealKeyOption = None,
 ) -> None:
@@ -181,11 +172,11 @@ def unregister_cluster(
     ] = False,
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
-    state_folder: StateFolderOption = _STATE_FOLDER,
+    state_folder: StateFolderOption = STATE_FOLDER,
     store: StoreOption = "",
 ) -> None:
     """Forget a cluster. Its add-ons go on running: nothing of them is touched."""
-    opened = _open_store(state_folder, store)
+    opened = open_store(state_folder, store)
     try:
         opened.clusters.remove(name, with_everything=force)
     finally:
@@ -199,11 +190,11 @@ def unregister_cluster(
 def list_clusters(
     *,
     as_json: JsonOption = False,
-    state_folder: StateFolderOption = _STATE_FOLDER,
+    state_folder: StateFolderOption = STATE_FOLDER,
     store: StoreOption = "",
 ) -> None:
     """List registered clusters: name, version, server."""
-    opened, found, after = _open_store(state_folder, store), [], ""
+    opened, found, after = open_store(state_folder, store), [], ""
     try:
         while True:
             page = opened.clusters.list_names(after)
@@ -219,15 +210,6 @@ def list_clusters(
         return
     for each in found:
         _print_line(f"{each.name}  {each.version}  {each.endpoint}")
-
-
-def _open_store(state_folder: Path, url: str) -> Store:
-    """Open a store that is there: a wrong name must not look like a service without clusters."""
-    if not url and not (state_folder / STORE_FILE).exists():
-        raise HostError(
-            f"there is no store in {state_folder}", hint="name the --state-folder or --store of the service"
-        )
-    return Store(store_url_of(state_folder, url))
 
 
 def _owner(region: str, account: str) -> Owner:

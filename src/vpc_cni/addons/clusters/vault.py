@@ -1,21 +1,25 @@
 """Credentials at rest: sealed with a key that lies beside the store, in a file for its owner alone.
 
 Who has the database, or a backup of it, has no credentials; who has both could act on every cluster.
+
+A key can be changed while services run (``rotation``): a vault opens with each key that its files hold, and reads them
+again when it meets what none of its keys opens. So whoever seals with a new key has to lay it beside the files first,
+and nobody has to be restarted.
 """
 
 import json
 import os
-import tempfile
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from vpc_cni.addons.clusters.key_files import make_key, read_keys
 from vpc_cni.cluster.login import Login
-from vpc_cni.errors import ConfigurationError, HostError
+from vpc_cni.errors import ConfigurationError, VpcCniError
 
-_KEY_BYTES = 32
 _NONCE_BYTES = 12
 # First byte of what is sealed: how it is sealed.
 _FORMAT = b"\x01"
@@ -24,14 +28,28 @@ _FORMAT = b"\x01"
 class Vault:
     """Seals and opens logins. Safe for threads."""
 
-    def __init__(self, key: bytes) -> None:
-        """Take a key of 32 random bytes."""
-        self._cipher = AESGCM(key)
+    def __init__(self, file: Path) -> None:
+        """Read the keys.
+
+        Raises:
+            HostError: a file cannot be read, or others may read it.
+            ConfigurationError: one holds no key.
+        """
+        self._file = file
+        self._lock = threading.Lock()
+        self._ciphers = _ciphers_in(file)
 
     def seal(self, cluster: str, login: Login) -> bytes:
-        """Return a login that only this key opens, and only as that of this cluster."""
+        """Return a login that only the current key opens, and only as that of this cluster.
+
+        Raises:
+            HostError, ConfigurationError: the keys cannot be read any more.
+        """
+        self._refresh()
         nonce = os.urandom(_NONCE_BYTES)
-        return _FORMAT + nonce + self._cipher.encrypt(nonce, json.dumps(asdict(login)).encode(), cluster.encode())
+        # What an earlier release would not know is left out where it says nothing.
+        members = {name: value for name, value in asdict(login).items() if value or name != "server_name"}
+        return _FORMAT + nonce + self._ciphers[0].encrypt(nonce, json.dumps(members).encode(), cluster.encode())
 
     def open(self, cluster: str, sealed: bytes) -> Login:
         """Return what was sealed.
@@ -39,16 +57,35 @@ class Vault:
         Raises:
             ConfigurationError: by another key, for another cluster, or it was changed.
         """
-        nonce, rest = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+        opened = _open(self._ciphers, cluster, sealed)
+        if opened is None:
+            opened = _open(self._after_refresh(), cluster, sealed)
         try:
-            if sealed[:1] != _FORMAT:
-                raise ValueError("it is sealed in a way that is not known")
-            return Login(**json.loads(self._cipher.decrypt(nonce, rest, cluster.encode())))
-        except (InvalidTag, ValueError, TypeError) as err:
+            if opened is None:
+                raise ValueError("no key opens it")
+            return Login(**json.loads(opened))
+        except (ValueError, TypeError) as err:
             raise ConfigurationError(
                 f"the credential of cluster {cluster} cannot be opened",
                 hint="use the key file that belongs to this store, or register the cluster anew with --replace",
             ) from err
+
+    def is_current(self, cluster: str, sealed: bytes) -> bool:
+        """Tell whether this was sealed with the key that seals now."""
+        return _open(self._ciphers[:1], cluster, sealed) is not None
+
+    def _refresh(self) -> None:
+        ciphers = _ciphers_in(self._file)
+        with self._lock:
+            self._ciphers = ciphers
+
+    def _after_refresh(self) -> tuple[AESGCM, ...]:
+        try:
+            self._refresh()
+        except VpcCniError:
+            # That nothing opens it is told; these keys still open the rest.
+            return ()
+        return self._ciphers
 
 
 def open_vault(file: Path) -> Vault:
@@ -58,36 +95,21 @@ def open_vault(file: Path) -> Vault:
         HostError: the file cannot be read or made, or others may read it.
         ConfigurationError: it holds no key.
     """
-    try:
-        key = _make_key(file) or file.read_bytes()
-        if file.stat().st_mode & 0o077:
-            raise HostError(f"key file {file} may be read by others", hint=f"chmod 600 {file}")
-    except OSError as err:
-        raise HostError(
-            f"key file {file} cannot be used: {err.strerror}",
-            hint="choose another --seal-key, which this user can read",
-        ) from err
-    if len(key) != _KEY_BYTES:
-        raise ConfigurationError(f"key file {file} holds no key of {_KEY_BYTES} bytes", hint="restore it from a backup")
-    return Vault(key)
+    make_key(file)
+    return Vault(file)
 
 
-def _make_key(file: Path) -> bytes | None:
-    """Make a key in a file that is not there; None when it is. Whole or not at all, whoever else does the same."""
-    if file.exists():
+def _ciphers_in(file: Path) -> tuple[AESGCM, ...]:
+    return tuple(AESGCM(key) for key in read_keys(file))
+
+
+def _open(ciphers: tuple[AESGCM, ...], cluster: str, sealed: bytes) -> bytes | None:
+    nonce, rest = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+    if sealed[:1] != _FORMAT:
         return None
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = os.urandom(_KEY_BYTES)
-    # A name that nobody had before: in a container, who was killed here had the same process id. Its mode is 0600.
-    descriptor, fresh = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(key)
-            opened.flush()
-            os.fsync(opened.fileno())
-        os.link(fresh, file)
-    except FileExistsError:
-        return None
-    finally:
-        Path(fresh).unlink()
-    return key
+    for each in ciphers:
+        try:
+            return each.decrypt(nonce, rest, cluster.encode())
+        except (InvalidTag, ValueError):
+            continue
+    return None

@@ -106,6 +106,12 @@ class Clusters:
             connection.execute(sa.delete(CREDENTIALS).where(CREDENTIALS.c.cluster == record.name))
             connection.execute(sa.insert(CREDENTIALS).values(cluster=record.name, sealed=sealed))
 
+    def reseal(self, name: str, before: bytes, after: bytes) -> bool:
+        """Put a sealed credential in the place of another; False when that is not there any more."""
+        was = (CREDENTIALS.c.cluster == name, CREDENTIALS.c.sealed == before)
+        with self._database.writing() as connection:
+            return bool(connection.execute(sa.update(CREDENTIALS).where(*was).values(sealed=after)).rowcount)
+
     def remove(self, name: str, *, with_everything: bool = False) -> ClusterRecord:
         """Forget a cluster, its updates, associations and credential; return what it was. Touches no cluster.
 
