@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from lightkube import ApiError, Client, KubeConfig
+from lightkube import ApiError, Client
 from lightkube.config.client_adapter import Client as open_http
 from lightkube.config.client_adapter import ConnectionParams
 from lightkube.config.kubeconfig import SingleConfig
@@ -23,7 +23,8 @@ from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedR
 from lightkube.types import PatchType
 
 from vpc_cni.cluster.inventory import FIELD_MANAGER, NAMESPACE, Reference, Resource, reference_of
-from vpc_cni.cluster.login import Login, open_login
+from vpc_cni.cluster.kubeconfig import read_context
+from vpc_cni.cluster.login import Login, open_login, transport_of
 from vpc_cni.errors import (
     CallerError,
     ConfigurationError,
@@ -34,7 +35,7 @@ from vpc_cni.errors import (
     KubernetesThrottledError,
     KubernetesUnreachableError,
 )
-from vpc_cni.manifests import Manifest, parse_yaml
+from vpc_cni.manifests import Manifest
 
 _TIMEOUT_SECONDS = 30.0
 _VERBS = ["get", "list", "patch", "post", "put", "delete"]
@@ -97,9 +98,9 @@ class Cluster:
             self._open(*open_login(place), field_manager)
             return
         try:
-            config = _read_kubeconfig(place.kubeconfig).get(place.context or None)
-            parameters = ConnectionParams(timeout=httpx2.Timeout(timeout_seconds))
-            self._open(config, parameters, field_manager)  # type: ignore[arg-type] # None has been raised for
+            chosen = read_context(place.kubeconfig, place.context)
+            parameters = ConnectionParams(timeout=httpx2.Timeout(timeout_seconds), transport=transport_of(chosen))
+            self._open(chosen.config, parameters, field_manager)
         except OSError as err:
             raise ConfigurationError(
                 f"kubeconfig {place.kubeconfig} cannot be read: {err.strerror}",
@@ -213,27 +214,21 @@ def read_server(place: Place) -> Login:
         ConfigurationError: it cannot be read, or names no authority by which to know the server again.
     """
     try:
-        config = _read_kubeconfig(place.kubeconfig).get(place.context or None)
-        cluster = config.cluster  # type: ignore[union-attr] # None has been raised for
+        chosen = read_context(place.kubeconfig, place.context)
+        cluster = chosen.config.cluster
         authority = cluster.certificate_auth_data or ""
         if cluster.certificate_auth:
-            file = Path(config.abs_file(cluster.certificate_auth))  # type: ignore[union-attr]
+            file = Path(chosen.config.abs_file(cluster.certificate_auth))
             authority = base64.b64encode(file.read_bytes()).decode("ascii")
     except (ConfigError, CallerError, OSError, KeyError, TypeError, ValueError, AssertionError) as err:
         raise ConfigurationError(f"kubeconfig {place.kubeconfig} cannot be used: {err}") from err
-    if cluster.insecure or not authority:
+    if not authority:
+        why = "sets insecure-skip-tls-verify" if cluster.insecure else "names no certificate authority"
         raise ConfigurationError(
-            f"kubeconfig {place.kubeconfig} names no certificate authority of {cluster.server}",
-            hint="set certificate-authority-data: the service must know the server again",
+            f"kubeconfig {place.kubeconfig} {why}",
+            hint="add certificate-authority-data: the service must know the server again",
         )
-    return Login(cluster.server, authority)
-
-
-def _read_kubeconfig(file: Path) -> KubeConfig:
-    documents = parse_yaml(file.read_text(encoding="utf-8"), str(file))
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise ConfigError("it is no map of clusters, contexts and users")
-    return KubeConfig.from_dict(documents[0], file)
+    return Login(cluster.server, authority, server_name=chosen.server_name)
 
 
 def _where(resource: Resource) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx2
-from lightkube.config.client_adapter import ConnectionParams
+from lightkube.config.client_adapter import ConnectionParams, verify_cluster
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.config.models import Cluster, Context, User
 
+from vpc_cni.cluster.kubeconfig import Chosen
 from vpc_cni.errors import ConfigurationError
 
 # A cluster that does not answer must not hold a worker for long; one that works on an apply may take its time.
@@ -34,6 +35,7 @@ class Login:
         token: of a service account; empty when a certificate logs in.
         client_certificate, client_key: PEM; both or none.
         acts_as: the user whom all requests impersonate; empty for none.
+        server_name: by which the server proves itself, when that is not the host of ``server``; else empty.
     """
 
     server: str
@@ -42,17 +44,23 @@ class Login:
     client_certificate: str = ""
     client_key: str = field(default="", repr=False)
     acts_as: str = ""
+    server_name: str = ""
 
 
 class _As(httpx2.BaseTransport):
-    """Sends every request as someone else."""
+    """Sends every request as someone else, to a server that proves itself by another name; empty for neither."""
 
-    def __init__(self, inner: httpx2.BaseTransport, user: str) -> None:
+    def __init__(self, inner: httpx2.BaseTransport, user: str, server_name: str) -> None:
         self._inner = inner
         self._user = user
+        self._server_name = server_name
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        request.headers["Impersonate-User"] = self._user
+        if self._user:
+            request.headers["Impersonate-User"] = self._user
+        if self._server_name:
+            # What TLS asks for, and what the certificate is then checked for.
+            request.extensions["sni_hostname"] = self._server_name
         return self._inner.handle_request(request)
 
     def close(self) -> None:
@@ -66,9 +74,8 @@ def open_login(login: Login) -> tuple[SingleConfig, ConnectionParams]:
         ConfigurationError: certificates or key are none, or the server is no https URL.
     """
     check_server(login)
-    transport: httpx2.BaseTransport = httpx2.HTTPTransport(verify=_trust(login), trust_env=False, limits=_LIMITS)
-    if login.acts_as:
-        transport = _As(transport, login.acts_as)
+    plain = httpx2.HTTPTransport(verify=_trust(login), trust_env=False, limits=_LIMITS)
+    transport = _As(plain, login.acts_as, login.server_name)
     # The transport checks the server's certificate: the client's own check, which this turns off, is not asked.
     config = SingleConfig(
         context_name="stored",
@@ -77,6 +84,16 @@ def open_login(login: Login) -> tuple[SingleConfig, ConnectionParams]:
         user=User(token=login.token or None),
     )
     return config, ConnectionParams(timeout=_TIMEOUT, trust_env=False, transport=transport)
+
+
+def transport_of(chosen: Chosen) -> httpx2.BaseTransport | None:
+    """Return how requests with a kubeconfig travel: by the client's own way, unless TLS must ask for another name."""
+    if not chosen.server_name:
+        return None
+    config = chosen.config
+    assert config.user, "Missing user"  # noqa: S101 # as the client's own way says it
+    trust = verify_cluster(config.cluster, config.user, config.abs_file)
+    return _As(httpx2.HTTPTransport(verify=trust), "", chosen.server_name)
 
 
 def check_server(login: Login) -> Login:

@@ -1,18 +1,21 @@
 """A login goes to its server alone, and as its user alone, whatever the server or a request says."""
 
 import base64
+import json
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from vpc_cni.addons.clusters import open_vault
 from vpc_cni.addons.webhook import make_certificate
-from vpc_cni.cluster.client import Cluster
+from vpc_cni.cluster.client import Cluster, Place, read_server
 from vpc_cni.cluster.inventory import AGENT, DAEMON_SETS, Reference
 from vpc_cni.cluster.login import Login
 from vpc_cni.errors import KubernetesError, KubernetesUnreachableError
@@ -25,9 +28,9 @@ class Server(ThreadingHTTPServer):
 
     elsewhere = ""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        made = make_certificate(["127.0.0.1"], datetime.now(UTC))
+        made = make_certificate([name], datetime.now(UTC))
         self.authority = base64.b64encode(made.certificate).decode()
         certificate, key = folder / "server.crt", folder / "server.key"
         certificate.write_bytes(made.certificate)
@@ -57,18 +60,20 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Server]:
+def running(folder: Path, name: str = "127.0.0.1") -> Iterator[Server]:
     folder.mkdir()
-    with Server(folder) as server:
+    with Server(folder, name) as server:
         thread = threading.Thread(target=lambda: server.serve_forever(0.02))
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-def ask(login: Login) -> None:
-    cluster = Cluster(login)
+def ask(where: Login | Place) -> None:
+    cluster = Cluster(where)
     try:
         cluster.get(WANTED)
     finally:
@@ -91,3 +96,43 @@ def test_a_server_that_cannot_prove_itself_gets_no_token(tmp_path: Path, monkeyp
         with pytest.raises(KubernetesUnreachableError):
             ask(Login(server.url, other.authority, token="a-token", acts_as="eks:addon-manager"))
         assert (server.seen, other.seen) == ([], [])
+
+
+def test_a_server_may_prove_itself_by_another_name(tmp_path: Path) -> None:
+    """Such as one behind a tunnel, whose certificate names what is at the other end."""
+    with running(tmp_path / "a", "api.example.com") as server:
+        login = Login(server.url, server.authority, token="a-token", acts_as="eks:addon-manager")
+        with pytest.raises(KubernetesUnreachableError):
+            ask(login)
+        with pytest.raises(KubernetesUnreachableError):
+            ask(replace(login, server_name="other.example.com"))
+        assert server.seen == []
+        named = replace(login, server_name="api.example.com")
+        vault = open_vault(tmp_path / "seal.key")
+        with pytest.raises(KubernetesError):
+            ask(vault.open("prod", vault.seal("prod", named)))
+        assert server.seen == [("Bearer a-token", "eks:addon-manager")]
+
+
+def test_a_kubeconfig_says_by_which_name(tmp_path: Path) -> None:
+    with running(tmp_path / "a", "api.example.com") as server:
+        told = {"server": server.url, "certificate-authority-data": server.authority}
+        with pytest.raises(KubernetesUnreachableError):
+            ask(kubeconfig(tmp_path, told))
+        place = kubeconfig(tmp_path, {**told, "tls-server-name": "api.example.com"})
+        with pytest.raises(KubernetesError):
+            ask(place)
+        assert server.seen == [("Bearer of-an-operator", None)]
+        assert read_server(place).server_name == "api.example.com"
+
+
+def kubeconfig(folder: Path, cluster: dict[str, str]) -> Place:
+    file = folder / "kubeconfig"
+    document = {
+        "current-context": "tests",
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
+        "clusters": [{"name": "tests", "cluster": cluster}],
+        "users": [{"name": "tests", "user": {"token": "of-an-operator"}}],
+    }
+    file.write_text(json.dumps(document))
+    return Place(file)
