@@ -28,7 +28,13 @@ from vpc_cni.addons.work.ports import Clusters
 from vpc_cni.addons.work.runner import Runner
 from vpc_cni.addons.work.settings import WorkSettings
 from vpc_cni.addons.work.watcher import Watcher
-from vpc_cni.errors import KubernetesDeniedError, KubernetesThrottledError, KubernetesUnreachableError, VpcCniError
+from vpc_cni.errors import (
+    KubernetesDeniedError,
+    KubernetesError,
+    KubernetesThrottledError,
+    KubernetesUnreachableError,
+    VpcCniError,
+)
 
 CONFLICT = Issue(IssueCode.CONFIGURATION_CONFLICT, "Conflicts found")
 SETTINGS = WorkSettings(update_deadline=100.0, degraded_after=20.0, unreachable_after=60.0, look_every=30.0)
@@ -38,7 +44,8 @@ SETTINGS = WorkSettings(update_deadline=100.0, degraded_after=20.0, unreachable_
 class FakeCluster:
     """Holds a version, and pods that are ready or not.
 
-    ``failure`` is what each call raises, ``failure_in_the_middle`` what an installation does when it has begun.
+    ``failure`` is what each call raises, ``failure_in_the_middle`` what an installation does when it has begun,
+    ``failure_of_looks`` what only looks do.
     """
 
     installed: str = ""
@@ -47,6 +54,7 @@ class FakeCluster:
     before_write: Callable[[], None] = lambda: None
     failure: Exception | None = None
     failure_in_the_middle: Exception | None = None
+    failure_of_looks: Exception | None = None
     installs: list[str] = field(default_factory=list)
 
 
@@ -73,6 +81,8 @@ class FakeEngine:
 
     def observe(self, cluster: FakeCluster, desired: Desired) -> Health:
         self._fail(cluster)
+        if cluster.failure_of_looks is not None:
+            raise cluster.failure_of_looks
         return Health(cluster.ready and desired.version == cluster.installed)
 
     def _fail(self, cluster: FakeCluster) -> None:
@@ -280,6 +290,44 @@ def test_a_cluster_that_stays_unreachable_fails_the_operation_at_its_deadline(sc
     assert scene.store.leases.count() == 0
 
 
+def test_an_issue_of_the_way_to_a_cluster_goes_when_it_is_reached(scene: Scene) -> None:
+    """The roll-out may take long from then on."""
+    scene.cluster.failure = KubernetesUnreachableError("away")
+    scene.create()
+    for _ in range(90):
+        scene.now += 1.0
+        scene.work()
+    assert scene.codes == [IssueCode.CLUSTER_UNREACHABLE]
+    scene.cluster.failure, scene.cluster.ready = None, False
+    scene.now += 61.0
+    assert scene.work()
+    assert (scene.addon.status, scene.codes) == (AddonStatus.CREATING, [])
+
+
+def test_what_waited_for_long_has_its_whole_time_once_it_is_applied(scene: Scene) -> None:
+    """Such as while no service ran: a look that fails right after the apply is only a look that failed."""
+    scene.create()
+    scene.now += SETTINGS.update_deadline * 10
+    scene.cluster.failure_of_looks = KubernetesThrottledError("slow down", status=429)
+    assert scene.work()
+    assert scene.addon.status is AddonStatus.CREATING
+    scene.cluster.failure_of_looks = None
+    scene.now += 2.0
+    assert scene.work()
+    assert scene.addon.status is AddonStatus.ACTIVE
+
+
+def test_a_deletion_that_cannot_end_says_what_keeps_it(scene: Scene) -> None:
+    scene.settle()
+    scene.cluster.failure = KubernetesError("still being deleted: DaemonSet aws-node", retryable=True)
+    scene.delete(preserve=False)
+    for _ in range(240):
+        scene.now += 1.0
+        scene.work()
+    assert scene.addon.status is AddonStatus.DELETE_FAILED
+    assert "still being deleted: DaemonSet aws-node" in scene.addon.issues[0].message
+
+
 def test_a_throttled_try_is_repeated_and_the_cluster_stays_known_as_reachable(scene: Scene) -> None:
     scene.cluster.failure = KubernetesThrottledError("slow down", status=429)
     scene.create()
@@ -360,6 +408,28 @@ def test_an_unreachable_cluster_degrades_its_addon_after_a_while(scene: Scene) -
     scene.cluster.failure = None
     scene.look_for(300)
     assert (scene.addon.status, scene.codes) == (AddonStatus.ACTIVE, [])
+
+
+def test_a_cluster_that_answers_again_counts_as_reached_whatever_it_answers(scene: Scene) -> None:
+    scene.settle()
+    scene.cluster.failure = KubernetesUnreachableError("away")
+    scene.look_for(60)
+    assert scene.store.overview().unreachable == 1
+    scene.cluster.failure = KubernetesDeniedError("no rights", status=403)
+    scene.look_for(120)
+    assert scene.store.overview().unreachable == 0
+    assert (scene.addon.status, scene.codes) == (AddonStatus.DEGRADED, [IssueCode.ACCESS_DENIED])
+
+
+def test_an_api_server_that_only_fails_is_as_good_as_none(scene: Scene) -> None:
+    """Its database may be away: nobody knows how the add-on is."""
+    scene.settle()
+    scene.cluster.failure = KubernetesError("etcdserver: request timed out", status=500, retryable=True)
+    scene.look_for(300)
+    assert (scene.addon.status, scene.codes) == (AddonStatus.DEGRADED, [IssueCode.CLUSTER_UNREACHABLE])
+    scene.cluster.failure = None
+    scene.look_for(300)
+    assert (scene.addon.status, scene.store.overview().unreachable) == (AddonStatus.ACTIVE, 0)
 
 
 def test_looks_at_an_unreachable_cluster_grow_rare(scene: Scene) -> None:

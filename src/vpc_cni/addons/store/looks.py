@@ -61,16 +61,18 @@ class Looks:
         return looks
 
     def put_off(self, look: Look, seconds: float) -> None:
-        """Look again in some seconds, not when it was planned."""
+        """Look again in some seconds, not when it was planned; unless a request changed the add-on meanwhile."""
         with self._database.writing() as connection:
             self._plan(connection, look.addon, self._database.now(connection) + seconds)
 
     def note_unhealthy(self, look: Look, seconds: float) -> None:
-        """Remember that an ACTIVE add-on is unhealthy, since now unless it was before; look again in some seconds."""
+        """Remember that an ACTIVE add-on is unhealthy, since now unless it was before; look again in some seconds.
+
+        Nothing of that if a request changed the add-on meanwhile.
+        """
         with self._database.writing() as connection:
-            self._plan(connection, look.addon, self._database.now(connection) + seconds)
             since = look.unhealthy_since or look.at
-            connection.execute(sa.update(ADDONS).where(_is(look.addon)).values(unhealthy_since=since))
+            self._plan(connection, look.addon, self._database.now(connection) + seconds, unhealthy_since=since)
 
     def note_health(self, look: Look, issues: Sequence[Issue]) -> bool:
         """Write what a look found, unless a request changed the add-on meanwhile; tell whether anything is new."""
@@ -79,11 +81,10 @@ class Looks:
         if not is_new and not look.unhealthy_since:
             return False
         with self._database.writing() as connection:
-            seen = (ADDONS.c.status == look.addon.status.value, ADDONS.c.modified_at == look.addon.modified_at)
             changes: dict[str, Any] = {"issues": issue_list(issues), "unhealthy_since": 0.0}
             if status is not look.addon.status:
                 changes |= {"status": status.value, "modified_at": self._database.now(connection)}
-            query = sa.update(ADDONS).where(_is(look.addon), *seen).values(**changes)
+            query = sa.update(ADDONS).where(_is_as_seen(look.addon)).values(**changes)
             return bool(connection.execute(query).rowcount) and is_new
 
     def note_contact(self, cluster: str, *, reached: bool) -> None:
@@ -111,8 +112,8 @@ class Looks:
         rows = connection.execute(query).mappings().all()
         return tuple(_read_look(row, now) for row in rows)
 
-    def _plan(self, connection: sa.Connection, addon: AddonRecord, at: float) -> None:
-        connection.execute(sa.update(ADDONS).where(_is(addon)).values(look_at=at))
+    def _plan(self, connection: sa.Connection, addon: AddonRecord, at: float, **more: float) -> None:
+        connection.execute(sa.update(ADDONS).where(_is_as_seen(addon)).values(look_at=at, **more))
 
 
 def _read_look(row: sa.RowMapping, now: float) -> Look:
@@ -121,5 +122,7 @@ def _read_look(row: sa.RowMapping, now: float) -> Look:
     return Look(addon, row["unreachable_since"], now, since if since >= addon.modified_at else 0.0)
 
 
-def _is(addon: AddonRecord) -> sa.ColumnElement[bool]:
-    return sa.and_(ADDONS.c.cluster == addon.cluster, ADDONS.c.name == addon.name, ADDONS.c.uid == addon.uid)
+def _is_as_seen(addon: AddonRecord) -> sa.ColumnElement[bool]:
+    """Hold for the add-on as long as no request, and no end of work, has changed it since it was read."""
+    same = (ADDONS.c.cluster == addon.cluster, ADDONS.c.name == addon.name, ADDONS.c.uid == addon.uid)
+    return sa.and_(*same, ADDONS.c.status == addon.status.value, ADDONS.c.modified_at == addon.modified_at)

@@ -1,7 +1,9 @@
 """Issues that the workers find themselves, and what errors of clusters mean as issues. Pure."""
 
 from vpc_cni.addons.model import Issue, IssueCode
-from vpc_cni.errors import KubernetesDeniedError, VpcCniError
+from vpc_cni.errors import KubernetesDeniedError, KubernetesError, KubernetesUnreachableError, VpcCniError
+
+_SERVER_ERRORS = 500
 
 NO_REPLICAS = Issue(
     IssueCode.INSUFFICIENT_NUMBER_OF_REPLICAS,
@@ -16,6 +18,16 @@ def unreachable(cluster: str) -> Issue:
 def internal() -> Issue:
     """Return the issue of a failure of ours; what it was is in the log, and no business of who asks the API."""
     return Issue(IssueCode.INTERNAL_FAILURE, "The add-on service failed. See its log.")
+
+
+def is_away(err: KubernetesError) -> bool:
+    """Tell whether an API server cannot be worked with at all: no answer, or one about a failure of its own."""
+    return isinstance(err, KubernetesUnreachableError) or err.status >= _SERVER_ERRORS
+
+
+def lasting(err: KubernetesError) -> Issue:
+    """Return the issue of what many tries did not cure: the cluster's own words, it is no secret of ours."""
+    return Issue(IssueCode.INTERNAL_FAILURE, f"The add-on service cannot finish: {err.message}")
 
 
 def issue_of(err: VpcCniError) -> Issue:

@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Generic
 
 from vpc_cni.addons.model import AddonRecord, ClusterRecord, Desired, Issue, Operation, OperationKind
@@ -72,10 +73,13 @@ class Runner(Generic[ClusterT]):
         Args:
             before_write: raises LeaseLostError when the cluster may not be written to (any more).
         """
-        operation = lease.operation
         self._reach(Step.CLAIMED)
+        self._try(lease, lambda: self._advance(lease, before_write))
+
+    def _try(self, lease: Lease, work: Callable[[], None]) -> None:
+        operation = lease.operation
         try:
-            self._advance(lease, before_write)
+            work()
         except (LeaseLostError, NoClusterError) as err:
             _LOG.info("%s of %s left alone: %s", operation.kind, operation.cluster, err)
         except KubernetesError as err:
@@ -108,9 +112,11 @@ class Runner(Generic[ClusterT]):
             self._end(lease, End.REFUSED, applied.issues)
             return
         self._reach(Step.OBJECTS_APPLIED)
-        self._store.leases.note_applied(lease, self._settings.update_deadline)
+        deadline = self._store.leases.note_applied(lease, self._settings.update_deadline)
         self._reach(Step.APPLIED_NOTED)
-        self._look(lease, cluster, desired)
+        # What fails from here on fails after the objects were applied, and has all the time until the deadline.
+        noted = replace(lease, operation=replace(operation, deadline=deadline))
+        self._try(noted, lambda: self._look(noted, cluster, desired))
 
     def _look(self, lease: Lease, cluster: ClusterT, desired: Desired) -> None:
         health = self._clusters.engine.observe(cluster, desired)
@@ -137,19 +143,19 @@ class Runner(Generic[ClusterT]):
         if not err.retryable:
             self._safely(lease, lambda: self._end(lease, _given_up(lease.operation), (messages.issue_of(err),)))
             return
-        if isinstance(err, KubernetesUnreachableError):
+        unreachable = isinstance(err, KubernetesUnreachableError)
+        if unreachable:
             self._store.looks.note_contact(lease.operation.cluster, reached=False)
-        self._safely(lease, lambda: self._try_later(lease, isinstance(err, KubernetesUnreachableError)))
+        issue = messages.unreachable(lease.operation.cluster) if unreachable else messages.lasting(err)
+        self._safely(lease, lambda: self._try_later(lease, issue, unreachable=unreachable))
 
-    def _try_later(self, lease: Lease, unreachable: bool) -> None:
+    def _try_later(self, lease: Lease, issue: Issue, *, unreachable: bool) -> None:
         """Plan another try, unless the operation is too old by now; after a while an issue says why it takes long."""
         operation, now = lease.operation, lease.claimed_at
-        issue = messages.unreachable(operation.cluster) if unreachable else messages.internal()
         if now >= (operation.deadline or operation.created_at + self._settings.update_deadline):
             self._end(lease, _given_up(operation), (issue,))
             return
-        since = lease.unreachable_since
-        if unreachable and since and now - since >= self._settings.unreachable_after:
+        if unreachable and self._is_told(lease):
             self._store.leases.note_issues(lease, (issue,))
         self._store.leases.release(lease, self._settings.retry.seconds(lease.attempts, self._chance), failed=True)
 
@@ -166,9 +172,16 @@ class Runner(Generic[ClusterT]):
         except LeaseLostError:
             _LOG.info("%s of %s is someone else's by now", lease.operation.kind, lease.operation.cluster)
 
+    def _is_told(self, lease: Lease) -> bool:
+        """Whether an issue says that the cluster is unreachable: it has been for long enough."""
+        since = lease.unreachable_since
+        return bool(since) and lease.claimed_at - since >= self._settings.unreachable_after
+
     def _reached(self, lease: Lease) -> None:
         if lease.unreachable_since:
             self._store.looks.note_contact(lease.operation.cluster, reached=True)
+        if self._is_told(lease):
+            self._store.leases.note_issues(lease, ())
 
     def _end(self, lease: Lease, end: End, issues: tuple[Issue, ...] = ()) -> None:
         self._store.leases.finish(lease, end, issues)

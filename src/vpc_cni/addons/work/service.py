@@ -157,5 +157,6 @@ class Workers(Generic[ClusterT]):
             # Ended meanwhile, or taken by another: then its next write says so to whoever works on it.
             with self._lock:
                 self._held.discard(hold)
-        except Exception:
-            _LOG.exception("a lease cannot be renewed")
+        except Exception as err:
+            # Of a store that is away, again and again. Before the next write to a cluster it is asked anew.
+            _LOG.error("a lease cannot be renewed: %s", type(err).__name__)

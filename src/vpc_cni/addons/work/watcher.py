@@ -10,7 +10,7 @@ from vpc_cni.addons.work import messages
 from vpc_cni.addons.work.ports import Clusters, ClusterT
 from vpc_cni.addons.work.runner import desired_of
 from vpc_cni.addons.work.settings import WorkSettings
-from vpc_cni.errors import InternalError, KubernetesError, KubernetesUnreachableError, VpcCniError
+from vpc_cni.errors import InternalError, KubernetesError, VpcCniError
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,19 +43,24 @@ class Watcher(Generic[ClusterT]):
             health = self._clusters.engine.observe(cluster, desired)
         except NoClusterError:
             return
-        except KubernetesUnreachableError:
-            self._unreachable(look)
         except KubernetesError as err:
+            if messages.is_away(err):
+                self._unreachable(look)
+                return
+            self._reached(look)
             if not err.retryable:
                 self._judge(look, (messages.issue_of(err),))
         except VpcCniError as err:
             # A bug or a setting of ours says nothing about the add-on.
             _LOG.warning("health of %s on %s: %s", addon.name, addon.cluster, err)
         else:
-            if look.unreachable_since:
-                self._store.looks.note_contact(addon.cluster, reached=True)
+            self._reached(look)
             issues = () if health.ready else health.issues or (messages.NO_REPLICAS,)
             self._judge(look, health.issues or issues)
+
+    def _reached(self, look: Look) -> None:
+        if look.unreachable_since:
+            self._store.looks.note_contact(look.addon.cluster, reached=True)
 
     def _unreachable(self, look: Look) -> None:
         since = look.unreachable_since

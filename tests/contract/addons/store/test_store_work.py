@@ -326,6 +326,21 @@ def test_looks_remember_since_when_an_addon_is_unhealthy(created: Store) -> None
     assert look().unhealthy_since == 0
 
 
+def test_a_look_that_ends_after_an_update_does_not_put_off_the_next(
+    created: Store, update: Make, operation: Make
+) -> None:
+    created.leases.finish(claim(created), End.DONE)
+    (look,) = created.looks.claim(9, 30.0, unreachable=False)
+    seen = created.addons.get("prod", "vpc-cni")
+    work = operation(OperationKind.UPDATE, update_id="update-1")
+    created.requests.accept_update(seen, replace(seen, modified_at=3000.0), update(), work)
+    created.leases.finish(claim(created), End.NOT_READY, (CONFLICT,))
+    created.looks.put_off(look, 300.0)
+    created.looks.note_unhealthy(look, 300.0)
+    (due,) = created.looks.claim(9, 30.0, unreachable=False)
+    assert (due.addon.status, due.unhealthy_since) == (AddonStatus.DEGRADED, 0)
+
+
 def test_a_look_changes_nothing_when_a_request_came_meanwhile(created: Store, operation: Make) -> None:
     created.leases.finish(claim(created), End.DONE)
     (look,) = created.looks.claim(9, OVER, unreachable=False)
