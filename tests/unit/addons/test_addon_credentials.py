@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from vpc_cni.addons.clusters import Wish, open_vault, register
+from vpc_cni.addons.model import ClusterRecord
 from vpc_cni.addons.server.keys import AccessKeys
 from vpc_cni.addons.server.options import ServeOptions
-from vpc_cni.addons.store import Store, sqlite_url
+from vpc_cni.addons.store import ClusterExistsError, NoClusterError, Store, sqlite_url
 from vpc_cni.cluster.client import Place
 from vpc_cni.cluster.login import Login, check_server, open_login
-from vpc_cni.errors import ConfigurationError
+from vpc_cni.errors import CallerError, ConfigurationError
 
 SECRET = "nobody-may-see-this"
 
@@ -75,6 +76,31 @@ def test_nothing_is_sent_to_a_server_that_cannot_be_known_again(tmp_path: Path, 
     try:
         with pytest.raises(ConfigurationError):
             register(Wish("prod", kubeconfig(tmp_path, **cluster)), store, open_vault(tmp_path / "seal.key"))
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize(
+    ("wish", "replaced", "refusal"),
+    [
+        ({"name": "there"}, False, ClusterExistsError),
+        ({"name": "missing"}, True, NoClusterError),
+        ({"name": "no/name"}, False, CallerError),
+        ({"name": "n" * 101}, False, CallerError),
+        ({"name": "new", "eks_version": "latest"}, False, CallerError),
+    ],
+    ids=["there", "missing", "no name", "long", "version"],
+)
+def test_nothing_is_made_in_a_cluster_that_cannot_be_registered(
+    tmp_path: Path, wish: dict[str, str], replaced: bool, refusal: type[Exception]
+) -> None:
+    """Nothing listens there, as above."""
+    place = kubeconfig(tmp_path, server="https://127.0.0.1:1", **{"certificate-authority-data": "Q0E="})
+    store = Store(sqlite_url(tmp_path / "store.db"))
+    try:
+        store.clusters.add(ClusterRecord("there", "uid", "1.29", "https://x", "", 1.0))
+        with pytest.raises(refusal):
+            register(Wish(place=place, **wish), store, open_vault(tmp_path / "seal.key"), replaced=replaced)
     finally:
         store.close()
 

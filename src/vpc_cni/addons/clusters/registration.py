@@ -5,12 +5,14 @@ import binascii
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from vpc_cni.addons.clusters.grants import MANAGER, TOKEN_SECRET, account_objects, granted, manager_binding
 from vpc_cni.addons.clusters.vault import Vault
 from vpc_cni.addons.model import ClusterRecord, Network
-from vpc_cni.addons.store import Store
+from vpc_cni.addons.rules import check_cluster_name
+from vpc_cni.addons.store import ClusterExistsError, NoClusterError, Store
 from vpc_cni.cluster.client import Cluster, Place, read_server
 from vpc_cni.cluster.inventory import AGENT, DAEMON_SETS, Reference
 from vpc_cni.cluster.login import Login, check_server
@@ -71,11 +73,11 @@ def register(
     Raises:
         ConfigurationError: the kubeconfig cannot be used.
         KubernetesError: the cluster refused, or was not reached.
-        CallerError: the version is none.
+        CallerError: name or version is none.
         ClusterExistsError, NoClusterError: it is registered already, or to be replaced and is not.
     """
     timing = timing or Timing()
-    before = store.clusters.get(wish.name) if replaced else None
+    before = _check(wish, store, replaced=replaced)
     # Whether it can be known again is asked before anything is sent to it.
     server = check_server(read_server(wish.place))
     operator = Cluster(wish.place)
@@ -127,6 +129,19 @@ def minor_version(text: str) -> str:
         CallerError: it is none.
     """
     return str(parse_kubernetes_version(text))
+
+
+def _check(wish: Wish, store: Store, *, replaced: bool) -> ClusterRecord | None:
+    """Refuse, before anything is made in the cluster, what could not be written; return the record to be replaced."""
+    check_cluster_name(wish.name)
+    if wish.eks_version:
+        minor_version(wish.eks_version)
+    if replaced:
+        return store.clusters.get(wish.name)
+    with suppress(NoClusterError):
+        store.clusters.get(wish.name)
+        raise ClusterExistsError(wish.name)
+    return None
 
 
 def _grant(operator: Cluster, wish: Wish, server: Login, timing: Timing) -> Login:
