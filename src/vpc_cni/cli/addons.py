@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from vpc_cni.addons.clusters import Wish, open_vault, register, withdraw
+from vpc_cni.addons.clusters import Wish, open_vault, reach, register, withdraw
 from vpc_cni.addons.images import ImageSource
 from vpc_cni.addons.model import Network, Owner
 from vpc_cni.addons.server import ServeOptions, serve
@@ -176,13 +176,17 @@ def unregister_cluster(
     store: StoreOption = "",
 ) -> None:
     """Forget a cluster. Its add-ons go on running: nothing of them is touched."""
+    place = find_place(os.environ, Path.home(), kubeconfig=kubeconfig, context=context) if withdraw_rights else None
+    if place is not None:
+        # Once it is forgotten, this command could not be asked again.
+        reach(place)
     opened = open_store(state_folder, store)
     try:
         opened.clusters.remove(name, with_everything=force)
     finally:
         opened.close()
-    if withdraw_rights:
-        withdraw(find_place(os.environ, Path.home(), kubeconfig=kubeconfig, context=context))
+    if place is not None:
+        withdraw(place)
     _print_line(f"forgot {name}")
 
 

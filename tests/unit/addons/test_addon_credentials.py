@@ -7,12 +7,14 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from vpc_cni.addons.clusters import Wish, open_vault, register
 from vpc_cni.addons.model import ClusterRecord
 from vpc_cni.addons.server.keys import AccessKeys
 from vpc_cni.addons.server.options import ServeOptions
 from vpc_cni.addons.store import ClusterExistsError, NoClusterError, Store, sqlite_url
+from vpc_cni.cli.addons import app
 from vpc_cni.cluster.client import Place
 from vpc_cni.cluster.login import Login, check_server, open_login
 from vpc_cni.errors import CallerError, ConfigurationError
@@ -101,6 +103,20 @@ def test_nothing_is_made_in_a_cluster_that_cannot_be_registered(
         store.clusters.add(ClusterRecord("there", "uid", "1.29", "https://x", "", 1.0))
         with pytest.raises(refusal):
             register(Wish(place=place, **wish), store, open_vault(tmp_path / "seal.key"), replaced=replaced)
+    finally:
+        store.close()
+
+
+def test_a_cluster_whose_rights_cannot_be_withdrawn_is_not_forgotten(tmp_path: Path) -> None:
+    place = kubeconfig(tmp_path, server="https://127.0.0.1:1", **{"certificate-authority-data": "Q0E="})
+    store = Store(sqlite_url(tmp_path / "store.db"))
+    try:
+        store.clusters.add(ClusterRecord("prod", "uid", "1.29", "https://x", "", 1.0))
+        command = ["unregister-cluster", "prod", "--state-folder", str(tmp_path)]
+        options = ["--withdraw", "--kubeconfig", str(place.kubeconfig)]
+        assert CliRunner().invoke(app, [*command, *options]).exit_code != 0
+        assert store.clusters.get("prod").name == "prod"
+        assert CliRunner().invoke(app, command).output == "forgot prod\n"
     finally:
         store.close()
 

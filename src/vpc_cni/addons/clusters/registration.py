@@ -108,6 +108,19 @@ def register(
     return Registered(record, live)
 
 
+def reach(place: Place) -> None:
+    """Ask a cluster its version: whether it is there, and knows this user.
+
+    Raises:
+        ConfigurationError, KubernetesError
+    """
+    operator = Cluster(place)
+    try:
+        operator.version()
+    finally:
+        operator.close()
+
+
 def withdraw(place: Place) -> None:
     """Delete what registration made in a cluster.
 
