@@ -1,5 +1,6 @@
 """How much of the past a store keeps."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -108,3 +109,32 @@ def test_a_long_history_of_before_shrinks_from_its_oldest_end(settled: Store, up
         sizes.append(len(left))
         assert "old-119" in left, "the newest of the old ones"
     assert sizes == [71, 22, 4]
+
+
+def test_replicas_that_write_at_the_same_time_sweep_together(settled: Store, cluster: Make, update: Make) -> None:
+    settled.clusters.add(cluster("other"))
+    url = settled._database._url.render_as_string(hide_password=False)
+    replicas, failures = (settled, Store(url, keep_updates=KEPT)), list[Exception]()
+
+    def ask(worker: int) -> None:
+        name = ("prod", "other")[worker % 2]
+        for number in range(12):
+            done = update(
+                f"u-{number:03}-{worker}", name, addon=None, status=UpdateStatus.SUCCESSFUL, created_at=float(number)
+            )
+            try:
+                replicas[worker // 2].requests.accept_cluster_update(done, {"version": "1.30"})
+            except Exception as err:
+                failures.append(err)
+
+    threads = [threading.Thread(target=ask, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    replicas[1].close()
+    assert failures == []
+    for name, workers in (("prod", (0, 2)), ("other", (1, 3))):
+        left = settled.updates.list_ids(name).items
+        assert len(left) == KEPT
+        assert set(left[:2]) == {f"u-011-{worker}" for worker in workers}
