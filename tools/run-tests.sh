@@ -84,7 +84,7 @@ alone() { test_folders pytest_twice functional contract fault e2e -- -m "alone a
 # The image first. Then the tests: two clusters side by side, for most of each is waiting; those that
 # measure time, one after the other; the image's own. All of them, whatever the first ones say: a round takes minutes.
 e2e() {
-    local tests="tests/e2e/kubernetes" failed=0
+    local tests="tests/e2e" failed=0
     python tools/prepare_e2e.py || return
     rm -f build/e2e.json
     pytest_e2e "$tests" -m "kubernetes and not alone" -n 2 --dist loadgroup || failed=1

@@ -21,6 +21,8 @@ from figures_file import Figures
 
 from vpc_cni.lab import Lab
 
+pytestmark = pytest.mark.kubernetes
+
 NEW, PLAIN = "v1.16.2-eksbuild.1", "v1.16.2"
 SNAT, LEVEL = "AWS_VPC_K8S_CNI_EXTERNALSNAT", "AWS_VPC_K8S_CNI_LOGLEVEL"
 

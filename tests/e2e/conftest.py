@@ -1,8 +1,9 @@
-"""Labs with a real Kubernetes for the tests of this folder, where its programs are on this machine.
+"""Labs with a real Kubernetes, for the tests in ``kubernetes`` and those that say so with a mark.
 
-The tests are left out unless asked for: ``-m kubernetes``, or `make e2e`. Without the programs every test is skipped
-with the reason; ``VPC_CNI_PREPARE_KUBERNETES=1`` builds them first. A cluster takes a third of a minute to start, so
-tests share one where they leave it as they found it; side by side, those that share it run in one process.
+They need its programs on this machine, and are left out unless asked for: ``-m kubernetes``, their file by name, or
+`make e2e`. Without the programs every test is skipped with the reason; ``VPC_CNI_PREPARE_KUBERNETES=1`` builds them
+first. A cluster takes a third of a minute to start, so tests share one where they leave it as they found it; side by
+side, those that share it run in one process.
 """
 
 import os
@@ -20,10 +21,10 @@ from vpc_cni.lab.kubernetes.installer import DEFAULT_ARCHIVE
 from vpc_cni.lab.kubernetes.tooling.finder import require_binaries
 from vpc_cni.lab.kubernetes.tooling.preparation import prepare
 
-_HERE = Path(__file__).parent
-sys.path.insert(0, str(_HERE))
+_FOLDER = Path(__file__).parent / "kubernetes"
+sys.path.insert(0, str(_FOLDER))
 
-from cluster_objects import end_pods, running, start_pods  # noqa: E402 - beside this file
+from cluster_objects import end_pods, running, start_pods  # noqa: E402 - in that folder
 from figures_file import Figures  # noqa: E402
 
 PREPARE_VARIABLE = "VPC_CNI_PREPARE_KUBERNETES"
@@ -41,15 +42,17 @@ def pytest_configure(config: pytest.Config) -> None:
 # First, so that -m sees the marks.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    ours = [item for item in items if item.path.is_relative_to(_HERE)]
+    ours = [item for item in items if item.path.is_relative_to(_FOLDER) or item.get_closest_marker("kubernetes")]
     for item in ours:
         item.add_marker(pytest.mark.kubernetes)
         item.add_marker(pytest.mark.xdist_group(sharing_group(item)))
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_SECONDS))
     if "kubernetes" not in config.option.markexpr:
-        items[:] = [item for item in items if item not in ours]
-        config.hook.pytest_deselected(items=ours)
+        named = {Path(argument.partition("::")[0]).resolve() for argument in config.args}
+        left_out = [item for item in ours if item.path not in named]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def sharing_group(item: pytest.Item) -> str:
