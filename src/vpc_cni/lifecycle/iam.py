@@ -37,6 +37,12 @@ class Iam:
         except NotFoundError:
             return None
 
+    def find_boundary(self, role: str) -> Mapping[str, Any] | None:
+        """Return the document of a role's permissions boundary; None when it has none."""
+        with translated(f"read the permissions boundary of role {role}", "GetPolicyVersion"):
+            boundary = self._iam.get_role(RoleName=role)["Role"].get("PermissionsBoundary")
+            return self._document(boundary["PermissionsBoundaryArn"]) if boundary else None
+
     def documents(self, role: str) -> tuple[Mapping[str, Any], ...]:
         """Return the documents of all policies of a role, inline and attached."""
         return (*self._inline(role), *self._attached(role))
@@ -51,10 +57,11 @@ class Iam:
         with translated(f"read policies attached to role {role}", "GetPolicyVersion"):
             for page in self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=role):
                 for attached in page["AttachedPolicies"]:
-                    arn = attached["PolicyArn"]
-                    version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-                    answer = self._iam.get_policy_version(PolicyArn=arn, VersionId=version)
-                    yield answer["PolicyVersion"]["Document"]
+                    yield self._document(attached["PolicyArn"])
+
+    def _document(self, arn: str) -> Mapping[str, Any]:
+        version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        return dict(self._iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
 
 
 def role_name(arn: str) -> str:

@@ -88,6 +88,19 @@ def test_provider_trust_and_policies_fail_each_for_itself(operator: Any, iam: An
     assert "system:serviceaccount:default:aws-node" in operator.run("preflight", "--role-arn", ROLE).out
 
 
+def test_a_permissions_boundary_counts(operator: Any, iam: Any) -> None:
+    make_role(operator, iam)
+    role, policy = "AmazonEKSVPCCNIRole", "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"
+    iam.attach_role_policy(RoleName=role, PolicyArn=policy)
+    document = json.dumps({"Version": "2012-10-17", "Statement": [ALLOWED]})
+    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=document)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName=role, PermissionsBoundary=boundary)
+    done = operator.run("preflight", "--json", "--role-arn", ROLE)
+    found = {each["check"]: each for each in done.document["findings"]}["role policies"]
+    assert found["level"] == "failed"
+    assert "ec2:CreateTags (by the permissions boundary)" in found["detail"]
+
+
 def test_a_role_that_does_not_exist_or_is_of_another_account(operator: Any, iam: Any) -> None:
     done = operator.run("preflight", "--json", "--role-arn", ROLE.replace(ACCOUNT, "444455556666"))
     assert levels(done)["accounts"] == "failed"

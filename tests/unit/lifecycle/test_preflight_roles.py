@@ -82,6 +82,51 @@ def test_a_role_for_pod_identity_is_bound_otherwise() -> None:
     assert check_trust(document, CLUSTER).level is Level.WARNING
 
 
+def test_pod_identity_takes_two_actions() -> None:
+    document = changed(Principal={"Service": "pods.eks.amazonaws.com"}, Action="sts:AssumeRole", Condition={})
+    found = check_trust(document, CLUSTER)
+    assert found.level is Level.FAILED
+    assert "sts:TagSession" in found.detail
+
+
+DENIAL: dict[str, Any] = {"Effect": "Deny", "Principal": "*", "Action": "sts:*"}
+
+
+@pytest.mark.parametrize(
+    ("members", "level"),
+    [
+        ({}, Level.FAILED),
+        ({"Principal": {"Federated": ARN}}, Level.FAILED),
+        ({"Principal": {"Federated": ARN.replace("0123", "9999")}}, Level.OK),
+        ({"Action": "sts:AssumeRole"}, Level.OK),
+        ({"Condition": {"StringNotEquals": {f"{PATH}:sub": SUBJECT}}}, Level.OK),
+        ({"Condition": {"StringLike": {f"{PATH}:sub": "system:serviceaccount:kube-system:*"}}}, Level.FAILED),
+        ({"Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}, Level.WARNING),
+    ],
+)
+def test_a_denial_counts_when_it_is_about_the_service_account(members: dict[str, Any], level: Level) -> None:
+    document = changed()
+    document["Statement"].append(DENIAL | members)
+    found = check_trust(document, CLUSTER)
+    assert found.level is level, found
+    if level is Level.WARNING:
+        assert "IpAddress aws:SourceIp" in found.detail
+
+
+def test_a_condition_of_the_request_cannot_be_foreseen() -> None:
+    conditions = TRUST["Statement"][0]["Condition"] | {"StringEquals": {"aws:RequestedRegion": "us-west-2"}}
+    found = check_trust(changed(Condition=conditions), CLUSTER)
+    assert found.level is Level.WARNING
+    assert "aws:RequestedRegion" in found.detail
+
+
+@pytest.mark.parametrize("operator", ["StringNotEquals", "StringNotLike"])
+def test_all_but_the_service_account_is_a_slip(operator: str) -> None:
+    found = check_trust(changed(Condition={operator: {f"{PATH}:sub": SUBJECT}}), CLUSTER)
+    assert found.level is Level.FAILED
+    assert "its subject is other than" in found.detail
+
+
 def test_provider() -> None:
     assert provider_arn(CLUSTER) == ARN
     assert check_provider(CLUSTER, Provider(ARN, ("sts.amazonaws.com",))).level is Level.OK

@@ -46,7 +46,7 @@ def look_at_roles(iam: Iam, cluster: EksCluster, role_arn: str, version: str) ->
         _guarded("role trust", lambda: _trust(iam, cluster, role)),
         _guarded(
             "role policies",
-            lambda: check_actions(iam.documents(role), cluster.ip_family, version, cluster.partition),
+            lambda: check_actions(iam.documents(role), iam.find_boundary(role), cluster, version),
         ),
     )
 

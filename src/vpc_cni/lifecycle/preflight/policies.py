@@ -1,83 +1,106 @@
-"""What a role may do, from the documents of its policies. Pure.
+"""What a role may do, from the documents of its policies and of its permissions boundary. Pure.
 
-A simulation of what IAM decides: wildcards, ``NotAction`` and ``Deny`` count. Conditions, boundaries and policies of
-the organisation are not looked at: an action that is allowed here may be denied by one of those.
-Source: policies of the reference's docs/iam-policy.md; IAM reference, policy evaluation logic.
+Policies of the organisation, of sessions and of resources are not looked at: what is allowed here may be denied there.
+Source: policies of the reference's docs/iam-policy.md; Service Authorization Reference, Amazon EC2.
 """
 
-import fnmatch
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 
-from vpc_cni.lifecycle.preflight.finding import Finding, failed, ok
+from vpc_cni.lifecycle.preflight.evaluation import (
+    ANY_RESOURCE,
+    Decision,
+    Document,
+    Statement,
+    Verdict,
+    both,
+    decide,
+    statements_of,
+)
+from vpc_cni.lifecycle.preflight.finding import Finding, failed, ok, warning
+from vpc_cni.lifecycle.records import EksCluster
 from vpc_cni.manifests import AddonVersion, parse_addon_version
 
 _SUBNETS_SINCE = AddonVersion(1, 18, 0)
-_COMMON = (
-    "ec2:CreateTags",
-    "ec2:DescribeInstances",
-    "ec2:DescribeInstanceTypes",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeTags",
-)
-_IPV4 = (
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:AttachNetworkInterface",
-    "ec2:CreateNetworkInterface",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DetachNetworkInterface",
-    "ec2:ModifyNetworkInterfaceAttribute",
-    "ec2:UnassignPrivateIpAddresses",
-)
-_IPV6 = ("ec2:AssignIpv6Addresses",)
+_INTERFACE, _INSTANCE, _SUBNET, _GROUP = "network-interface", "instance", "subnet", "security-group"
+# Each action with the kinds of resources that a call names; none where it cannot be allowed for some only.
+_COMMON: Mapping[str, tuple[str, ...]] = {
+    "ec2:CreateTags": (_INTERFACE,),
+    "ec2:DescribeInstances": (),
+    "ec2:DescribeInstanceTypes": (),
+    "ec2:DescribeNetworkInterfaces": (),
+    "ec2:DescribeTags": (),
+}
+_IPV4: Mapping[str, tuple[str, ...]] = {
+    "ec2:AssignPrivateIpAddresses": (_INTERFACE,),
+    "ec2:AttachNetworkInterface": (_INTERFACE, _INSTANCE),
+    "ec2:CreateNetworkInterface": (_INTERFACE, _SUBNET, _GROUP),
+    "ec2:DeleteNetworkInterface": (_INTERFACE,),
+    "ec2:DetachNetworkInterface": (_INTERFACE, _INSTANCE),
+    "ec2:ModifyNetworkInterfaceAttribute": (_INTERFACE,),
+    "ec2:UnassignPrivateIpAddresses": (_INTERFACE,),
+}
+_IPV6: Mapping[str, tuple[str, ...]] = {"ec2:AssignIpv6Addresses": (_INTERFACE,)}
+_LATER: Mapping[str, tuple[str, ...]] = {"ec2:DescribeSubnets": ()}
+_CHECK = "role policies"
 
 
-def required_actions(ip_family: str, version: str) -> tuple[str, ...]:
-    """Return the actions that a version needs in a cluster of a family, sorted."""
-    later = ("ec2:DescribeSubnets",) if parse_addon_version(version).release >= _SUBNETS_SINCE else ()
-    return tuple(sorted((*_COMMON, *(_IPV6 if ip_family == "ipv6" else _IPV4), *later)))
+def required_actions(ip_family: str, version: str) -> dict[str, tuple[str, ...]]:
+    """Return the actions that a version needs in a cluster of a family, sorted, with kinds of resources of EC2."""
+    later = _LATER if parse_addon_version(version).release >= _SUBNETS_SINCE else {}
+    return dict(sorted({**_COMMON, **(_IPV6 if ip_family == "ipv6" else _IPV4), **later}.items()))
 
 
-def missing_actions(documents: Iterable[Mapping[str, Any]], actions: Iterable[str]) -> tuple[str, ...]:
-    """Return those actions that the documents together do not allow, or deny."""
-    statements = [each for document in documents for each in _listed(document.get("Statement"))]
-    return tuple(action for action in actions if not _is_allowed(statements, action))
+def check_actions(
+    policies: Iterable[Document], boundary: Document | None, cluster: EksCluster, version: str
+) -> Finding:
+    """Say whether a role may do what the add-on does.
+
+    Args:
+        policies: inline and attached ones.
+        boundary: None where the role has none; otherwise it must allow an action as well.
+    """
+    sets = [statements_of(policies), *([statements_of([boundary])] if boundary is not None else [])]
+    wanted = required_actions(cluster.ip_family, version)
+    decisions = {action: _judge(sets, action, _resources(cluster, kinds)) for action, kinds in wanted.items()}
+    missing = _named(decisions, Verdict.MISSING)
+    if missing:
+        return failed(_CHECK, f"not allowed: {missing}", _remedy(cluster))
+    uncertain = _named(decisions, Verdict.UNCERTAIN)
+    if uncertain:
+        return warning(
+            _CHECK,
+            f"cannot be foreseen: {uncertain}",
+            "see that each condition holds for the nodes' own interfaces, or take it out",
+        )
+    return ok(_CHECK, f"all {len(wanted)} actions for {cluster.ip_family} are allowed")
 
 
-def _is_allowed(statements: Iterable[Mapping[str, Any]], action: str) -> bool:
-    concerned = [each for each in statements if _concerns(each, action)]
-    # A denial under a condition may never come true: it is not taken for one.
-    denied = any(each.get("Effect") == "Deny" and not each.get("Condition") for each in concerned)
-    return not denied and any(each.get("Effect") == "Allow" for each in concerned)
+def _judge(sets: Sequence[list[Statement]], action: str, resources: Iterable[str]) -> Decision:
+    """Return the least of what policies and boundary say of all that a call names."""
+    found = []
+    for who, statements in zip(("", "by the permissions boundary"), sets, strict=False):
+        for resource in resources:
+            decision = decide(statements, action, resource)
+            if who and decision.verdict is not Verdict.ALLOWED:
+                decision = Decision(decision.verdict, (" ".join((*decision.reasons, who)),))
+            found.append(decision)
+    return reduce(both, found)
 
 
-def _concerns(statement: Mapping[str, Any], action: str) -> bool:
-    if "NotAction" in statement:
-        return not _matches(statement["NotAction"], action)
-    return _matches(statement.get("Action"), action)
+def _resources(cluster: EksCluster, kinds: Iterable[str]) -> tuple[str, ...]:
+    """Return an ARN of each kind, whose id no policy names."""
+    prefix = f"arn:{cluster.partition}:ec2:{cluster.region}:{cluster.account_id}"
+    return tuple(f"{prefix}:{kind}/any" for kind in kinds) or (ANY_RESOURCE,)
 
 
-def _matches(patterns: Any, action: str) -> bool:
-    return any(fnmatch.fnmatchcase(action.lower(), str(each).lower()) for each in _listed(patterns))
+def _named(decisions: Mapping[str, Decision], verdict: Verdict) -> str:
+    found = ((action, "; ".join(each.reasons)) for action, each in decisions.items() if each.verdict is verdict)
+    return ", ".join(f"{action} ({reasons})" if reasons else action for action, reasons in found)
 
 
-def _listed(value: Any) -> list[Any]:
-    """Return what may be one thing or a list of it as a list."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def check_actions(documents: Iterable[Mapping[str, Any]], ip_family: str, version: str, partition: str) -> Finding:
-    """Say whether a role's policies allow what the add-on does."""
-    wanted = required_actions(ip_family, version)
-    missing = missing_actions(documents, wanted)
-    if not missing:
-        return ok("role policies", f"all {len(wanted)} actions for {ip_family} are allowed")
-    policy = f"arn:{partition}:iam::aws:policy/AmazonEKS_CNI_Policy"
-    remedy = (
-        "attach a policy of your own with these actions: AWS manages none for IPv6"
-        if ip_family == "ipv6"
-        else f"aws iam attach-role-policy --policy-arn {policy} --role-name ROLE"
-    )
-    return failed("role policies", f"not allowed: {', '.join(missing)}", remedy)
+def _remedy(cluster: EksCluster) -> str:
+    if cluster.ip_family == "ipv6":
+        return "attach a policy of your own with these actions: AWS manages none for IPv6"
+    policy = f"arn:{cluster.partition}:iam::aws:policy/AmazonEKS_CNI_Policy"
+    return f"aws iam attach-role-policy --policy-arn {policy} --role-name ROLE, and see that nothing else denies them"

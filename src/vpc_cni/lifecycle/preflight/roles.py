@@ -3,11 +3,11 @@
 Source: Amazon EKS user guide, pages on IAM roles for service accounts and on pod identity.
 """
 
-import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vpc_cni.lifecycle.preflight.evaluation import concerns, describe_condition, listed, matches
 from vpc_cni.lifecycle.preflight.finding import Finding, failed, ok, skipped, warning
 from vpc_cni.lifecycle.records import EksCluster
 
@@ -15,7 +15,21 @@ SUBJECT = "system:serviceaccount:kube-system:aws-node"
 _AUDIENCE = "sts.amazonaws.com"
 _WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
 _POD_IDENTITY = "pods.eks.amazonaws.com"
+_POD_IDENTITY_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
+# Of the request, not of the token: their values are known at the call only.
+_REQUEST_KEYS = ("aws:", "sts:")
+_CHECK = "role trust"
 _REMEDY = "docs: IAM roles for service accounts; the trust policy must name the cluster's provider and aws-node"
+
+
+# Those that compare texts: whether an actual one meets those of a condition.
+_OPERATORS: Mapping[str, Callable[[str, Iterable[str]], bool]] = {
+    "StringEquals": lambda actual, values: actual in values,
+    "StringNotEquals": lambda actual, values: actual not in values,
+    "StringEqualsIgnoreCase": lambda actual, values: actual.lower() in [each.lower() for each in values],
+    "StringLike": lambda actual, values: any(matches(each, actual) for each in values),
+    "StringNotLike": lambda actual, values: not any(matches(each, actual) for each in values),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,74 +82,106 @@ def check_account(cluster: EksCluster, caller_account: str, role_arn: str) -> Fi
 
 def check_trust(document: Mapping[str, Any], cluster: EksCluster) -> Finding:
     """Say whether a role lets the service account ``aws-node`` of this cluster, and nobody else, take it."""
-    statements = [each for each in _listed(document.get("Statement")) if each.get("Effect") == "Allow"]
-    if any(_POD_IDENTITY in _listed(_principal(each).get("Service")) for each in statements) and not any(
-        _federated(each) for each in statements
-    ):
-        return warning("role trust", "it trusts pod identity only", "bind it by a pod identity association")
-    problems = [_problems(each, cluster) for each in statements if _federated(each)]
-    if not problems:
-        return failed("role trust", "it trusts no OpenID Connect provider", _REMEDY)
-    best = min(problems, key=len)
+    statements = listed(document.get("Statement"))
+    allowing = [each for each in statements if each.get("Effect") == "Allow"]
+    federated = [each for each in allowing if _federated(each)]
+    if not federated:
+        return _check_pod_identity(allowing)
+    best = min((_problems(each, cluster) for each in federated), key=len)
     if best:
-        return failed("role trust", "; ".join(best), _REMEDY)
-    if any(_is_open(each, cluster) for each in statements if not _problems(each, cluster)):
-        return warning(
-            "role trust", "other service accounts may take the role too", f"let StringEquals of sub be {SUBJECT}"
+        return failed(_CHECK, "; ".join(best), _REMEDY)
+    denials = [each for each in statements if each.get("Effect") == "Deny" and _denies(each, cluster)]
+    if any(not _doubts(each, cluster) for each in denials):
+        return failed(_CHECK, "a statement denies it to this service account", "take the denial out, or narrow it")
+    return _judge_openness([each for each in federated if not _problems(each, cluster)], denials, cluster)
+
+
+def _judge_openness(fitting: list[Mapping[str, Any]], denials: list[Mapping[str, Any]], cluster: EksCluster) -> Finding:
+    """Say what is left to say when the service account may take the role, as far as can be foreseen."""
+    certain = [each for each in fitting if not _doubts(each, cluster)]
+    doubtful = denials + ([] if certain else fitting)
+    if doubtful:
+        conditions = "; ".join(dict.fromkeys(describe_condition(each) for each in doubtful))
+        return warning(_CHECK, f"it depends on conditions that cannot be foreseen: {conditions}", "see that they hold")
+    if any(_is_open(each, cluster) for each in fitting):
+        return warning(_CHECK, "other service accounts may take the role too", f"let StringEquals of sub be {SUBJECT}")
+    return ok(_CHECK, f"{SUBJECT} may take it")
+
+
+def _check_pod_identity(allowing: list[Mapping[str, Any]]) -> Finding:
+    trusting = [each for each in allowing if _POD_IDENTITY in listed(_principal(each).get("Service"))]
+    if not trusting:
+        return failed(_CHECK, "it trusts no OpenID Connect provider", _REMEDY)
+    lacking = [one for one in _POD_IDENTITY_ACTIONS if not any(concerns(each, one) for each in trusting)]
+    if lacking:
+        return failed(
+            _CHECK,
+            f"it trusts pod identity, but does not allow {', '.join(lacking)}",
+            f"allow {_POD_IDENTITY} both {' and '.join(_POD_IDENTITY_ACTIONS)}",
         )
-    return ok("role trust", f"{SUBJECT} may take it")
+    return warning(_CHECK, "it trusts pod identity only", "bind it by a pod identity association")
 
 
 def _problems(statement: Mapping[str, Any], cluster: EksCluster) -> list[str]:
+    """Return why a statement that allows does not allow it to ``aws-node`` of this cluster."""
     path, found = provider_path(cluster.issuer), []
     if provider_arn(cluster) not in _federated(statement):
         found.append(f"its provider is {', '.join(_federated(statement))}, the cluster's is {provider_arn(cluster)}")
-    if not any(fnmatch.fnmatchcase(_WEB_IDENTITY, str(each)) for each in _listed(statement.get("Action"))):
+    if not concerns(statement, _WEB_IDENTITY):
         found.append(f"it does not allow {_WEB_IDENTITY}")
     for operator, key, values in _conditions(statement):
         name = key.rpartition(":")[2]
-        if not key.startswith(f"{path}:"):
+        if not key.startswith((f"{path}:", *_REQUEST_KEYS)):
             found.append(f"its condition is about {key}, which is not of this issuer")
-        elif name == "aud" and not _holds(operator, values, _AUDIENCE):
-            found.append(f"its audience is {', '.join(values)}, not {_AUDIENCE}")
-        elif name == "sub" and not _holds(operator, values, SUBJECT):
-            found.append(f"its subject is {', '.join(values)}, not {SUBJECT}")
+        elif _is_met(operator, key, values, cluster) is False:
+            wanted, what = (_AUDIENCE, "audience") if name == "aud" else (SUBJECT, "subject")
+            unless = " other than" if "Not" in operator else ""
+            found.append(f"its {what} is{unless} {', '.join(values)}, not {wanted}")
     return found
 
 
+def _denies(statement: Mapping[str, Any], cluster: EksCluster) -> bool:
+    """Whether a statement that denies is, or may be, about ``aws-node`` of this cluster."""
+    everybody = statement.get("Principal") == "*" or "*" in _federated(statement)
+    return (
+        (everybody or provider_arn(cluster) in _federated(statement))
+        and concerns(statement, _WEB_IDENTITY)
+        and all(_is_met(*condition, cluster) is not False for condition in _conditions(statement))
+    )
+
+
+def _doubts(statement: Mapping[str, Any], cluster: EksCluster) -> bool:
+    """Whether a statement has conditions of which it cannot be known whether they are met."""
+    return any(_is_met(*condition, cluster) is None for condition in _conditions(statement))
+
+
 def _is_open(statement: Mapping[str, Any], cluster: EksCluster) -> bool:
-    if not _federated(statement):
-        return False
     key = f"{provider_path(cluster.issuer)}:sub"
-    subjects = [(operator, values) for operator, name, values in _conditions(statement) if name == key]
-    return not any(values == [SUBJECT] for _, values in subjects)
+    return not any(values == [SUBJECT] for _, name, values in _conditions(statement) if name == key)
 
 
 def _conditions(statement: Mapping[str, Any]) -> Iterable[tuple[str, str, list[str]]]:
     for operator, keys in (statement.get("Condition") or {}).items():
         for key, values in keys.items():
-            yield str(operator), str(key), [str(each) for each in _listed(values)]
+            yield str(operator), str(key), [str(each) for each in listed(values)]
 
 
-def _holds(operator: str, values: Iterable[str], actual: str) -> bool:
-    """Whether a condition is true; of operators that compare no texts it is assumed."""
-    if operator.endswith("StringEquals"):
-        return actual in values
-    if operator.endswith("StringLike"):
-        return any(fnmatch.fnmatchcase(actual, each) for each in values)
-    return True
+def _is_met(operator: str, key: str, values: Iterable[str], cluster: EksCluster) -> bool | None:
+    """Whether a token of ``aws-node`` meets a condition; None where that cannot be known."""
+    issuer, _, name = key.rpartition(":")
+    actual = {"aud": _AUDIENCE, "sub": SUBJECT}.get(name)
+    if actual is None or issuer != provider_path(cluster.issuer):
+        return None
+    compare = _OPERATORS.get(
+        operator.removeprefix("ForAnyValue:").removeprefix("ForAllValues:").removesuffix("IfExists")
+    )
+    return None if compare is None else compare(actual, values)
 
 
 def _federated(statement: Mapping[str, Any]) -> list[str]:
-    return [str(each) for each in _listed(_principal(statement).get("Federated"))]
+    return [str(each) for each in listed(_principal(statement).get("Federated"))]
 
 
 def _principal(statement: Mapping[str, Any]) -> Mapping[str, Any]:
     found = statement.get("Principal")
     return found if isinstance(found, Mapping) else {}
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
