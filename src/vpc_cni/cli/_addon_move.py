@@ -49,7 +49,7 @@ from vpc_cni.cluster.installed import plain_form
 from vpc_cni.cluster.inventory import reference_of
 from vpc_cni.errors import CallerError, RefusedError
 from vpc_cni.lifecycle.estimates import estimate_lines, estimate_of
-from vpc_cni.lifecycle.journal import Record, read_records, records_folder
+from vpc_cni.lifecycle.journal import Record, identify, read_records, records_folder
 from vpc_cni.lifecycle.outcomes import End, Judgement
 from vpc_cni.lifecycle.putting_back import find_lost, plan_putting_back
 from vpc_cni.lifecycle.records import UNDER_WAY
@@ -232,6 +232,11 @@ def roll_back(
         if before is None:
             raise RefusedError(
                 f"{saved.file}: EKS had no add-on then", hint="`release` gives it up, `restore` brings settings back"
+            )
+        if saved.cluster not in ("", identify(site.cluster)):
+            raise RefusedError(
+                f"{saved.file} is a record of cluster {saved.cluster}, not of {identify(site.cluster)}",
+                hint="name one of this cluster by --record, or its cluster by --cluster-name and --region",
             )
         values = before.configuration_values
         change = Change(

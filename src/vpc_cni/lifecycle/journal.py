@@ -14,6 +14,8 @@ from vpc_cni.lifecycle.records import Association, EksCluster, ManagedAddon, par
 from vpc_cni.self_managed import Backup, parse_backup
 
 _ASSOCIATIONS = "podIdentityAssociationDetails"
+# arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/id
+_ARN_PARTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,12 @@ class Record:
         return parse_addon(self.backup.eks_addon) if self.backup.eks_addon else None
 
     @property
+    def cluster(self) -> str:
+        """Account, region and name of the cluster in which EKS had it, with slashes; empty where it is not said."""
+        parts = str(self.backup.eks_addon.get("addonArn") or "").split(":")
+        return f"{parts[4]}/{parts[3]}/{parts[5].split('/')[1]}" if len(parts) == _ARN_PARTS and "/" in parts[5] else ""
+
+    @property
     def associations(self) -> tuple[Association, ...]:
         found = self.backup.eks_addon.get(_ASSOCIATIONS) or ()
         return tuple(Association(each["serviceAccount"], each["roleArn"]) for each in found)
@@ -40,7 +48,12 @@ def records_folder(environ: Mapping[str, str], home: Path, cluster: EksCluster, 
         return Path(chosen)
     state = environ.get("XDG_STATE_HOME", "")
     base = Path(state) if state.startswith("/") else home / ".local" / "state"
-    return base / "vpc-cni" / "records" / cluster.account_id / cluster.region / cluster.name
+    return base / "vpc-cni" / "records" / identify(cluster)
+
+
+def identify(cluster: EksCluster) -> str:
+    """Return account, region and name, with slashes. Pure."""
+    return f"{cluster.account_id}/{cluster.region}/{cluster.name}"
 
 
 def eks_answer(addon: ManagedAddon | None, associations: Iterable[Association]) -> dict[str, Any]:

@@ -199,4 +199,7 @@ def _remove(operator: Operator) -> None:
         operator.eks.get_waiter("addon_deleted").wait(
             clusterName=CLUSTER, addonName="vpc-cni", WaiterConfig={"Delay": 0.2, "MaxAttempts": 150}
         )
+    # Who preserves the add-on keeps its associations.
+    for each in operator.eks.list_pod_identity_associations(clusterName=CLUSTER)["associations"]:
+        operator.eks.delete_pod_identity_association(clusterName=CLUSTER, associationId=each["associationId"])
     operator.kubectl("delete", "--ignore-not-found", "--namespace=kube-system", "--now", *_OBJECTS)

@@ -85,6 +85,54 @@ def test_values_that_were_not_there_are_reset_by_a_rollback(operator: Any, tmp_p
     assert operator.env()["WARM_ENI_TARGET"] == "1"
 
 
+def bind(operator: Any, *roles: str) -> None:
+    """Give the add-on these associations, and no others, as another tool would."""
+    wanted = [{"serviceAccount": "aws-node", "roleArn": role} for role in roles]
+    operator.eks.update_addon(clusterName="my-cluster", addonName="vpc-cni", podIdentityAssociations=wanted)
+    operator.eks.get_waiter("addon_active").wait(
+        clusterName="my-cluster", addonName="vpc-cni", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+
+
+def bound_roles(operator: Any) -> list[str]:
+    found = operator.eks.list_pod_identity_associations(clusterName="my-cluster")["associations"]
+    details = (
+        operator.eks.describe_pod_identity_association(clusterName="my-cluster", associationId=each["associationId"])
+        for each in found
+    )
+    return [each["association"]["roleArn"] for each in details]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [((ROLE,), ()), ((), (ROLE,)), ((ROLE,), (f"{ROLE}Other",))], ids=["gone", "added", "changed"]
+)
+def test_associations_are_those_of_the_record_after_a_rollback(
+    operator: Any, before: tuple[str, ...], after: tuple[str, ...]
+) -> None:
+    assert operator.run("create", "--version", NEW, *TIMEOUT).status == 0
+    bind(operator, *before)
+    assert bound_roles(operator) == list(before)
+    record = operator.run("backup", "--json").document["record"]
+    bind(operator, *after)
+    assert bound_roles(operator) == list(after)
+    done = operator.run("rollback", "--json", "--record", record, *TIMEOUT)
+    assert done.status == 0, done.err
+    assert bound_roles(operator) == list(before)
+
+
+def test_a_record_of_another_cluster_is_refused(operator: Any, tmp_path: Path) -> None:
+    assert operator.run("create", "--version", NEW, *TIMEOUT).status == 0
+    record = Path(operator.run("backup", "--json").document["record"])
+    other = tmp_path / record.name
+    other.write_text(record.read_text().replace("addon/my-cluster/", "addon/your-cluster/"))
+    done = operator.run("rollback", "--record", str(other))
+    assert done.status == 4
+    assert "your-cluster, not of" in done.err
+    assert operator.run("rollback", "--record", str(tmp_path / "none.json")).status == 2
+    other.write_text("{")
+    assert operator.run("rollback", "--record", str(other)).status == 2
+
+
 def test_a_backup_is_restored_onto_the_managed_addon(operator: Any) -> None:
     install_self_managed(operator)
     backup = operator.run("backup", "--json").document
