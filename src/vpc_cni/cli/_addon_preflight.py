@@ -91,15 +91,18 @@ def _look(session: Session, options: WishOptions, catalogue: Catalogue) -> Itera
     if change.configuration_values != stored and addon:
         yield check_values("stored values", stored, change.version, cluster, catalogue, schema=schema)
     yield check_pod_identity(change.version, len(addon.association_arns) if addon else 0)
-    yield from _look_outside(session, cluster, change.role_arn, change.version)
+    associated = next((each.role_arn for each in session.eks.associations(addon)), "") if addon else ""
+    yield from _look_outside(session, cluster, change.role_arn, change.version, associated)
 
 
-def _look_outside(session: Session, cluster: EksCluster, role_arn: str, version: str) -> Iterator[Finding]:
+def _look_outside(
+    session: Session, cluster: EksCluster, role_arn: str, version: str, associated: str
+) -> Iterator[Finding]:
     """Look at IAM and at the cluster itself; both clients come with an extra, which the session has found."""
     from vpc_cni.lifecycle.iam import Iam  # noqa: PLC0415
     from vpc_cni.lifecycle.preflight.gathering import look_at_cluster, look_at_roles  # noqa: PLC0415
 
-    yield from look_at_roles(Iam(session.access), cluster, role_arn, version)
+    yield from look_at_roles(Iam(session.access), cluster, role_arn, version, associated)
     yield _server(session, cluster)
     if session.cluster is None:
         yield skipped("rights of EKS, pod security policy, nodes", session.failure, "give --kubeconfig")

@@ -123,6 +123,16 @@ class Operator:
     def kubectl(self, *words: str) -> str:
         return self.site.server.kubectl(*words).stdout
 
+    def wait_for_update(self, identifier: str) -> None:
+        """Wait until an update has ended well that was asked for without the command line."""
+        looks = threading.Event()
+        for _ in range(300):
+            found = self.eks.describe_update(name=CLUSTER, addonName="vpc-cni", updateId=identifier)["update"]
+            if found["status"] != "InProgress":
+                break
+            looks.wait(0.1)
+        assert found["status"] == "Successful", found
+
     def set_env(self, **values: str) -> None:
         """Change variables as people do."""
         pairs = (f"{name}={value}" for name, value in values.items())

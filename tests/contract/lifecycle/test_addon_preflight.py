@@ -101,6 +101,28 @@ def test_a_permissions_boundary_counts(operator: Any, iam: Any) -> None:
     assert "ec2:CreateTags (by the permissions boundary)" in found["detail"]
 
 
+def test_the_role_of_an_association_is_the_one_that_counts(operator: Any, iam: Any) -> None:
+    made = operator.run("create", "--role-arn", ROLE, "--timeout", "30")
+    assert made.status == 0, made.err
+    pods = {"Service": "pods.eks.amazonaws.com"}
+    statement = {"Effect": "Allow", "Principal": pods, "Action": ["sts:AssumeRole", "sts:TagSession"]}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.create_role(RoleName="PodRole", AssumeRolePolicyDocument=document)
+    update = operator.eks.update_addon(
+        clusterName="my-cluster",
+        addonName="vpc-cni",
+        serviceAccountRoleArn=ROLE,
+        podIdentityAssociations=[
+            {"serviceAccount": "aws-node", "roleArn": ROLE.replace("AmazonEKSVPCCNIRole", "PodRole")}
+        ],
+    )
+    operator.wait_for_update(update["update"]["id"])
+    found = levels(operator.run("preflight", "--json"))
+    assert [found[each] for each in ("OIDC provider", "role trust", "role policies")] == ["skipped", "ok", "failed"]
+    iam.attach_role_policy(RoleName="PodRole", PolicyArn="arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy")
+    assert levels(operator.run("preflight", "--json"))["role policies"] == "ok"
+
+
 def test_a_role_that_does_not_exist_or_is_of_another_account(operator: Any, iam: Any) -> None:
     done = operator.run("preflight", "--json", "--role-arn", ROLE.replace(ACCOUNT, "444455556666"))
     assert levels(done)["accounts"] == "failed"

@@ -141,3 +141,48 @@ def test_a_boundary_must_allow_it_too() -> None:
     assert found.level is Level.WARNING
     assert "by the permissions boundary" in found.detail
     assert check(policy(), boundary=policy(statement("*"))).level is Level.FAILED
+
+
+@pytest.mark.parametrize("resource", ["network-interface/*", "network-interface/eni-*", "*/*", "*"])
+def test_a_pattern_of_all_interfaces_is_one_of_all(resource: str) -> None:
+    others = statement(*(each for each in required_actions("ipv4", VERSION) if each != "ec2:CreateTags"))
+    tags = statement("ec2:CreateTags", Resource=f"{OURS}:{resource}")
+    assert check(policy(others, tags)).level is Level.OK
+
+
+@pytest.mark.parametrize("resource", ["network-interface/eni-a*", "network-interface/a*", "network-interface/?*y"])
+def test_ids_of_some_interfaces_are_never_taken_for_all(resource: str) -> None:
+    others = statement(*(each for each in required_actions("ipv4", VERSION) if each != "ec2:CreateTags"))
+    found = check(policy(others, statement("ec2:CreateTags", Resource=f"{OURS}:{resource}")))
+    assert found.level in (Level.WARNING, Level.FAILED), found
+
+
+def test_a_statement_with_a_name_is_named() -> None:
+    limited = statement("ec2:*", Sid="OursOnly", Condition={"StringEquals": {"ec2:ResourceTag/cluster": "c"}})
+    found = check(policy(limited))
+    assert found.level is Level.WARNING
+    assert "under a condition (StringEquals ec2:ResourceTag/cluster) by statement OursOnly" in found.detail
+
+
+def test_interfaces_of_one_cluster_by_tags_are_a_warning() -> None:
+    """As those do who let a cluster touch nothing but its own interfaces."""
+    tagged = {"StringEquals": {"aws:ResourceTag/cluster.k8s.amazonaws.com/name": "c"}}
+    requested = {"StringEquals": {"aws:RequestTag/cluster.k8s.amazonaws.com/name": "c"}}
+    interfaces = f"{OURS}:network-interface/*"
+    found = check(
+        policy(
+            statement("ec2:Describe*"),
+            statement("ec2:CreateTags", Resource=interfaces),
+            statement("ec2:CreateNetworkInterface", Resource=interfaces, Condition=requested),
+            statement("ec2:CreateNetworkInterface", Resource=[f"{OURS}:subnet/*", f"{OURS}:security-group/*"]),
+            statement("ec2:AttachNetworkInterface", "ec2:DetachNetworkInterface", Resource=f"{OURS}:instance/*"),
+            statement(
+                *(each for each in required_actions("ipv4", VERSION) if "Describe" not in each),
+                Resource=interfaces,
+                Condition=tagged,
+            ),
+        )
+    )
+    assert found.level is Level.WARNING, found
+    assert "CreateTags" not in found.detail
+    assert "aws:RequestTag/cluster.k8s.amazonaws.com/name" in found.detail

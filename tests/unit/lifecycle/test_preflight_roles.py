@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from vpc_cni.lifecycle.preflight.finding import Level
-from vpc_cni.lifecycle.preflight.roles import Provider, check_account, check_provider, check_trust, provider_arn
+from vpc_cni.lifecycle.preflight.roles import (
+    Provider,
+    check_account,
+    check_pod_trust,
+    check_provider,
+    check_trust,
+    provider_arn,
+)
 from vpc_cni.lifecycle.records import parse_cluster
 
 PATH = "oidc.eks.us-west-2.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
@@ -97,6 +104,8 @@ DENIAL: dict[str, Any] = {"Effect": "Deny", "Principal": "*", "Action": "sts:*"}
     [
         ({}, Level.FAILED),
         ({"Principal": {"Federated": ARN}}, Level.FAILED),
+        ({"Principal": {"AWS": "*"}}, Level.FAILED),
+        ({"Principal": {"AWS": "arn:aws:iam::111122223333:root"}}, Level.OK),
         ({"Principal": {"Federated": ARN.replace("0123", "9999")}}, Level.OK),
         ({"Action": "sts:AssumeRole"}, Level.OK),
         ({"Condition": {"StringNotEquals": {f"{PATH}:sub": SUBJECT}}}, Level.OK),
@@ -111,6 +120,46 @@ def test_a_denial_counts_when_it_is_about_the_service_account(members: dict[str,
     assert found.level is level, found
     if level is Level.WARNING:
         assert "IpAddress aws:SourceIp" in found.detail
+
+
+PODS: dict[str, Any] = {
+    "Effect": "Allow",
+    "Principal": {"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]},
+    "Action": ["sts:AssumeRole", "sts:TagSession"],
+}
+
+
+@pytest.mark.parametrize(
+    ("statements", "level", "said"),
+    [
+        ([PODS], Level.OK, "trusts pod identity"),
+        ([PODS | {"Action": "sts:AssumeRole"}], Level.FAILED, "sts:TagSession"),
+        ([PODS | {"Action": "sts:*"}], Level.OK, ""),
+        ([PODS | {"Action": each} for each in PODS["Action"]], Level.OK, ""),
+        ([PODS | {"Principal": {"Service": "ec2.amazonaws.com"}}], Level.FAILED, "does not trust"),
+        ([TRUST["Statement"][0]], Level.FAILED, "does not trust"),
+        ([PODS, DENIAL], Level.FAILED, "denied"),
+        ([PODS, PODS | {"Effect": "Deny", "Action": "sts:TagSession"}], Level.FAILED, "sts:TagSession (denied)"),
+        ([PODS | {"Condition": {"StringEquals": {"aws:SourceAccount": "1"}}}], Level.WARNING, "aws:SourceAccount"),
+        ([PODS, DENIAL | {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}], Level.WARNING, "SecureTransport"),
+    ],
+)
+def test_a_role_of_an_association(statements: list[dict[str, Any]], level: Level, said: str) -> None:
+    found = check_pod_trust({"Statement": statements})
+    assert found.level is level, found
+    assert said in found.detail
+
+
+def test_one_of_several_statements_and_providers_is_enough() -> None:
+    other = ARN.replace("0123", "9999")
+    document = changed(Principal={"Federated": [other, ARN]})
+    document["Statement"].insert(0, changed(Principal={"Federated": other}, Condition={})["Statement"][0])
+    assert check_trust(document, CLUSTER).level is Level.OK
+
+
+def test_audiences_may_be_a_list() -> None:
+    both = {f"{PATH}:aud": ["other", "sts.amazonaws.com"], f"{PATH}:sub": SUBJECT}
+    assert check_trust(changed(Condition={"StringEquals": both}), CLUSTER).level is Level.OK
 
 
 def test_a_condition_of_the_request_cannot_be_foreseen() -> None:

@@ -7,7 +7,7 @@ Source: IAM user guide, policy evaluation logic; IAM JSON policy elements refere
 
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ Statement = Mapping[str, Any]
 
 # Stands for any resource of those actions that know none; IAM allows them by a pattern for all only.
 ANY_RESOURCE = "*"
+# Ids as EC2 makes them, of a sign that no policy has: a pattern that fits both fits every id, by its wildcards.
+_IDS = ("\0" * 8, "\0" * 17)
+_WILDCARDS = {"*": ".*", "?": "."}
 
 
 class Verdict(enum.IntEnum):
@@ -55,8 +58,33 @@ def statements_of(documents: Iterable[Document]) -> list[Statement]:
 
 def matches(pattern: str, text: str) -> bool:
     """Whether a text fits a pattern of IAM, in which ``*`` and ``?`` are special and nothing else."""
-    expression = "".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in pattern)
+    expression = "".join(_WILDCARDS.get(each, re.escape(each)) for each in pattern)
     return re.fullmatch(expression, text, re.DOTALL) is not None
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether some text fits two patterns."""
+    seen: set[tuple[int, int]] = set()
+    todo = [(0, 0)]
+    while todo:
+        place = todo.pop()
+        if place == (len(one), len(other)):
+            return True
+        if place not in seen:
+            seen.add(place)
+            todo += _steps(one, other, *place)
+    return False
+
+
+def _steps(one: str, other: str, i: int, j: int) -> Iterator[tuple[int, int]]:
+    """Yield how far two patterns may be after one more sign of a text, or with a ``*`` that ends."""
+    first, second = one[i : i + 1], other[j : j + 1]
+    if first == "*" or (first and second == "*"):
+        yield i + 1, j
+    if second == "*" or (second and first == "*"):
+        yield i, j + 1
+    if first and second and "*" not in (first, second) and (first == second or "?" in (first, second)):
+        yield i + 1, j + 1
 
 
 def concerns(statement: Statement, action: str) -> bool:
@@ -76,7 +104,7 @@ def decide(statements: Iterable[Statement], action: str, resource: str) -> Decis
     """Return what statements together say.
 
     Args:
-        resource: an ARN whose last part, after a ``/``, stands for any; or :data:`ANY_RESOURCE`.
+        resource: all of a kind, as an ARN that ends with ``*`` for the rest of their ids; or :data:`ANY_RESOURCE`.
     """
     reached = [(each, _reach(each, resource)) for each in statements if concerns(each, action)]
     denials = [pair for pair in reached if pair[0].get("Effect") == "Deny" and pair[1] is not _Reach.NONE]
@@ -98,6 +126,12 @@ def both(first: Decision, second: Decision) -> Decision:
     return Decision(first.verdict, tuple(dict.fromkeys((*first.reasons, *second.reasons))))
 
 
+def name_decisions(decisions: Mapping[str, Decision], verdict: Verdict) -> str:
+    """Return the actions with a verdict and their reasons, for people; empty for none."""
+    found = ((action, "; ".join(each.reasons)) for action, each in decisions.items() if each.verdict is verdict)
+    return ", ".join(f"{action} ({reasons})" if reasons else action for action, reasons in found)
+
+
 def _names(patterns: Any, action: str) -> bool:
     return any(matches(str(each).lower(), action.lower()) for each in listed(patterns))
 
@@ -107,8 +141,9 @@ def _is_certain(statement: Statement, reach: _Reach) -> bool:
 
 
 def _limit(statement: Statement) -> str:
-    condition = describe_condition(statement)
-    return f"under a condition ({condition})" if condition else "for some resources only"
+    condition, name = describe_condition(statement), statement.get("Sid")
+    limit = f"under a condition ({condition})" if condition else "for some resources only"
+    return f"{limit} by statement {name}" if name else limit
 
 
 def _reach(statement: Statement, resource: str) -> _Reach:
@@ -124,11 +159,11 @@ def _widest(patterns: Any, resource: str) -> _Reach:
 
 
 def _covers(pattern: str, resource: str) -> _Reach:
-    if matches(pattern, resource):
-        return _Reach.ALL
+    """Say how much of what ``resource`` stands for fits a pattern."""
     # A variable has its value at the call only.
     wide = re.sub(r"\$\{[^}]*\}", "*", pattern)
-    kind, slash, _ = wide.rpartition("/")
-    if matches(wide, resource) or (slash and matches(kind, resource.rpartition("/")[0])):
-        return _Reach.SOME
-    return _Reach.NONE
+    if resource == ANY_RESOURCE:
+        return _Reach.ALL if matches(pattern, resource) else _Reach.SOME if matches(wide, resource) else _Reach.NONE
+    if all(matches(pattern, resource.removesuffix("*") + each) for each in _IDS):
+        return _Reach.ALL
+    return _Reach.SOME if overlap(wide, resource) else _Reach.NONE

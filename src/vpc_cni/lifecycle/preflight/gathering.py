@@ -20,7 +20,13 @@ from vpc_cni.lifecycle.preflight.cluster import (
 )
 from vpc_cni.lifecycle.preflight.finding import Finding, failed, skipped
 from vpc_cni.lifecycle.preflight.policies import check_actions
-from vpc_cni.lifecycle.preflight.roles import check_account, check_provider, check_trust, provider_arn
+from vpc_cni.lifecycle.preflight.roles import (
+    check_account,
+    check_pod_trust,
+    check_provider,
+    check_trust,
+    provider_arn,
+)
 from vpc_cni.lifecycle.records import EksCluster, FargateProfile
 from vpc_cni.manifests import KubernetesVersion, Manifest
 
@@ -33,8 +39,15 @@ class Api(Protocol):
     def ask(self, resource: Resource, question: Manifest) -> Manifest: ...
 
 
-def look_at_roles(iam: Iam, cluster: EksCluster, role_arn: str, version: str) -> tuple[Finding, ...]:
-    """Return what there is to say of provider and role; of the node's role nothing can be said from here."""
+def look_at_roles(
+    iam: Iam, cluster: EksCluster, role_arn: str, version: str, associated: str = ""
+) -> tuple[Finding, ...]:
+    """Return what there is to say of provider and role; of the node's role nothing can be said from here.
+
+    Args:
+        associated: the role of a pod identity association, which wins over ``role_arn``; empty for none.
+    """
+    role_arn = associated or role_arn
     if not role_arn:
         role_checks = ("accounts", "OIDC provider", "role trust", "role policies")
         said = "no role is given: that of the nodes must have the policy"
@@ -42,8 +55,10 @@ def look_at_roles(iam: Iam, cluster: EksCluster, role_arn: str, version: str) ->
     role = role_name(role_arn)
     return (
         _guarded("accounts", lambda: check_account(cluster, iam.caller_account(), role_arn)),
-        _guarded("OIDC provider", lambda: check_provider(cluster, iam.find_provider(provider_arn(cluster)))),
-        _guarded("role trust", lambda: _trust(iam, cluster, role)),
+        skipped("OIDC provider", "pod identity needs none")
+        if associated
+        else _guarded("OIDC provider", lambda: check_provider(cluster, iam.find_provider(provider_arn(cluster)))),
+        _guarded("role trust", lambda: _trust(iam, cluster, role, by_association=bool(associated))),
         _guarded(
             "role policies",
             lambda: check_actions(iam.documents(role), iam.find_boundary(role), cluster, version),
@@ -51,11 +66,11 @@ def look_at_roles(iam: Iam, cluster: EksCluster, role_arn: str, version: str) ->
     )
 
 
-def _trust(iam: Iam, cluster: EksCluster, role: str) -> Finding:
+def _trust(iam: Iam, cluster: EksCluster, role: str, *, by_association: bool) -> Finding:
     document = iam.find_trust(role)
     if document is None:
         return failed("role trust", f"IAM has no role {role}", "create it, or name another one")
-    return check_trust(document, cluster)
+    return check_pod_trust(document) if by_association else check_trust(document, cluster)
 
 
 def look_at_cluster(

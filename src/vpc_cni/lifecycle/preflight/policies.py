@@ -15,6 +15,7 @@ from vpc_cni.lifecycle.preflight.evaluation import (
     Verdict,
     both,
     decide,
+    name_decisions,
     statements_of,
 )
 from vpc_cni.lifecycle.preflight.finding import Finding, failed, ok, warning
@@ -22,7 +23,8 @@ from vpc_cni.lifecycle.records import EksCluster
 from vpc_cni.manifests import AddonVersion, parse_addon_version
 
 _SUBNETS_SINCE = AddonVersion(1, 18, 0)
-_INTERFACE, _INSTANCE, _SUBNET, _GROUP = "network-interface", "instance", "subnet", "security-group"
+# Kinds of resources, each with how the ids of its kind begin.
+_INTERFACE, _INSTANCE, _SUBNET, _GROUP = "network-interface/eni-", "instance/i-", "subnet/subnet-", "security-group/sg-"
 # Each action with the kinds of resources that a call names; none where it cannot be allowed for some only.
 _COMMON: Mapping[str, tuple[str, ...]] = {
     "ec2:CreateTags": (_INTERFACE,),
@@ -63,10 +65,10 @@ def check_actions(
     sets = [statements_of(policies), *([statements_of([boundary])] if boundary is not None else [])]
     wanted = required_actions(cluster.ip_family, version)
     decisions = {action: _judge(sets, action, _resources(cluster, kinds)) for action, kinds in wanted.items()}
-    missing = _named(decisions, Verdict.MISSING)
+    missing = name_decisions(decisions, Verdict.MISSING)
     if missing:
         return failed(_CHECK, f"not allowed: {missing}", _remedy(cluster))
-    uncertain = _named(decisions, Verdict.UNCERTAIN)
+    uncertain = name_decisions(decisions, Verdict.UNCERTAIN)
     if uncertain:
         return warning(
             _CHECK,
@@ -89,14 +91,9 @@ def _judge(sets: Sequence[list[Statement]], action: str, resources: Iterable[str
 
 
 def _resources(cluster: EksCluster, kinds: Iterable[str]) -> tuple[str, ...]:
-    """Return an ARN of each kind, whose id no policy names."""
+    """Return what stands for all resources of each kind that a cluster may have."""
     prefix = f"arn:{cluster.partition}:ec2:{cluster.region}:{cluster.account_id}"
-    return tuple(f"{prefix}:{kind}/any" for kind in kinds) or (ANY_RESOURCE,)
-
-
-def _named(decisions: Mapping[str, Decision], verdict: Verdict) -> str:
-    found = ((action, "; ".join(each.reasons)) for action, each in decisions.items() if each.verdict is verdict)
-    return ", ".join(f"{action} ({reasons})" if reasons else action for action, reasons in found)
+    return tuple(f"{prefix}:{kind}*" for kind in kinds) or (ANY_RESOURCE,)
 
 
 def _remedy(cluster: EksCluster) -> str:

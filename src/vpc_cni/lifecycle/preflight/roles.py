@@ -3,12 +3,21 @@
 Source: Amazon EKS user guide, pages on IAM roles for service accounts and on pod identity.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vpc_cni.lifecycle.preflight.evaluation import concerns, describe_condition, listed, matches
-from vpc_cni.lifecycle.preflight.finding import Finding, failed, ok, skipped, warning
+from vpc_cni.lifecycle.preflight.evaluation import (
+    ANY_RESOURCE,
+    Verdict,
+    concerns,
+    decide,
+    describe_condition,
+    listed,
+    matches,
+    name_decisions,
+)
+from vpc_cni.lifecycle.preflight.finding import Finding, Level, failed, ok, skipped, warning
 from vpc_cni.lifecycle.records import EksCluster
 
 SUBJECT = "system:serviceaccount:kube-system:aws-node"
@@ -19,6 +28,8 @@ _POD_IDENTITY_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
 # Of the request, not of the token: their values are known at the call only.
 _REQUEST_KEYS = ("aws:", "sts:")
 _CHECK = "role trust"
+_HOLD = "see that they hold for calls from the nodes"
+_BINDING = "bind it by a pod identity association"
 _REMEDY = "docs: IAM roles for service accounts; the trust policy must name the cluster's provider and aws-node"
 
 
@@ -85,8 +96,11 @@ def check_trust(document: Mapping[str, Any], cluster: EksCluster) -> Finding:
     statements = listed(document.get("Statement"))
     allowing = [each for each in statements if each.get("Effect") == "Allow"]
     federated = [each for each in allowing if _federated(each)]
+    if not federated and any(_serves_pods(each) for each in allowing):
+        found = check_pod_trust(document)
+        return found if found.level is not Level.OK else warning(_CHECK, f"{found.detail} only", _BINDING)
     if not federated:
-        return _check_pod_identity(allowing)
+        return failed(_CHECK, "it trusts no OpenID Connect provider", _REMEDY)
     best = min((_problems(each, cluster) for each in federated), key=len)
     if best:
         return failed(_CHECK, "; ".join(best), _REMEDY)
@@ -102,24 +116,37 @@ def _judge_openness(fitting: list[Mapping[str, Any]], denials: list[Mapping[str,
     doubtful = denials + ([] if certain else fitting)
     if doubtful:
         conditions = "; ".join(dict.fromkeys(describe_condition(each) for each in doubtful))
-        return warning(_CHECK, f"it depends on conditions that cannot be foreseen: {conditions}", "see that they hold")
+        return warning(_CHECK, f"it depends on conditions that cannot be foreseen: {conditions}", _HOLD)
     if any(_is_open(each, cluster) for each in fitting):
         return warning(_CHECK, "other service accounts may take the role too", f"let StringEquals of sub be {SUBJECT}")
     return ok(_CHECK, f"{SUBJECT} may take it")
 
 
-def _check_pod_identity(allowing: list[Mapping[str, Any]]) -> Finding:
-    trusting = [each for each in allowing if _POD_IDENTITY in listed(_principal(each).get("Service"))]
-    if not trusting:
-        return failed(_CHECK, "it trusts no OpenID Connect provider", _REMEDY)
-    lacking = [one for one in _POD_IDENTITY_ACTIONS if not any(concerns(each, one) for each in trusting)]
+def check_pod_trust(document: Mapping[str, Any]) -> Finding:
+    """Say whether a role lets pod identity take it, for the service account that an association names."""
+    statements = [
+        {**each, "Resource": ANY_RESOURCE} for each in listed(document.get("Statement")) if _serves_pods(each)
+    ]
+    remedy = f"allow {_POD_IDENTITY} both {' and '.join(_POD_IDENTITY_ACTIONS)}"
+    if not any(each.get("Effect") == "Allow" for each in statements):
+        return failed(_CHECK, "it does not trust pod identity", remedy)
+    decisions = {one: decide(statements, one, ANY_RESOURCE) for one in _POD_IDENTITY_ACTIONS}
+    lacking = name_decisions(decisions, Verdict.MISSING)
     if lacking:
-        return failed(
-            _CHECK,
-            f"it trusts pod identity, but does not allow {', '.join(lacking)}",
-            f"allow {_POD_IDENTITY} both {' and '.join(_POD_IDENTITY_ACTIONS)}",
-        )
-    return warning(_CHECK, "it trusts pod identity only", "bind it by a pod identity association")
+        return failed(_CHECK, f"it trusts pod identity, but does not allow {lacking}", remedy)
+    uncertain = name_decisions(decisions, Verdict.UNCERTAIN)
+    if uncertain:
+        return warning(_CHECK, f"pod identity may take it, but it cannot be foreseen for {uncertain}", _HOLD)
+    return ok(_CHECK, "it trusts pod identity")
+
+
+def _serves_pods(statement: Mapping[str, Any]) -> bool:
+    named = listed(_principal(statement).get("Service"))
+    return _POD_IDENTITY in named or (statement.get("Effect") == "Deny" and _is_everybody(statement))
+
+
+def _is_everybody(statement: Mapping[str, Any]) -> bool:
+    return statement.get("Principal") == "*" or "*" in listed(_principal(statement).get("AWS"))
 
 
 def _problems(statement: Mapping[str, Any], cluster: EksCluster) -> list[str]:
@@ -142,9 +169,8 @@ def _problems(statement: Mapping[str, Any], cluster: EksCluster) -> list[str]:
 
 def _denies(statement: Mapping[str, Any], cluster: EksCluster) -> bool:
     """Whether a statement that denies is, or may be, about ``aws-node`` of this cluster."""
-    everybody = statement.get("Principal") == "*" or "*" in _federated(statement)
     return (
-        (everybody or provider_arn(cluster) in _federated(statement))
+        (_is_everybody(statement) or provider_arn(cluster) in _federated(statement))
         and concerns(statement, _WEB_IDENTITY)
         and all(_is_met(*condition, cluster) is not False for condition in _conditions(statement))
     )
@@ -166,11 +192,11 @@ def _conditions(statement: Mapping[str, Any]) -> Iterable[tuple[str, str, list[s
             yield str(operator), str(key), [str(each) for each in listed(values)]
 
 
-def _is_met(operator: str, key: str, values: Iterable[str], cluster: EksCluster) -> bool | None:
+def _is_met(operator: str, key: str, values: Sequence[str], cluster: EksCluster) -> bool | None:
     """Whether a token of ``aws-node`` meets a condition; None where that cannot be known."""
     issuer, _, name = key.rpartition(":")
     actual = {"aud": _AUDIENCE, "sub": SUBJECT}.get(name)
-    if actual is None or issuer != provider_path(cluster.issuer):
+    if actual is None or issuer != provider_path(cluster.issuer) or any("${" in each for each in values):
         return None
     compare = _OPERATORS.get(
         operator.removeprefix("ForAnyValue:").removeprefix("ForAllValues:").removesuffix("IfExists")
