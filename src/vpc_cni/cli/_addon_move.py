@@ -49,16 +49,16 @@ from vpc_cni.cluster.installed import plain_form
 from vpc_cni.cluster.inventory import reference_of
 from vpc_cni.errors import CallerError, RefusedError
 from vpc_cni.lifecycle.estimates import estimate_lines, estimate_of
-from vpc_cni.lifecycle.journal import Record, identify, read_records, records_folder
+from vpc_cni.lifecycle.journal import Record, find_newest, identify, parse_record, records_folder
 from vpc_cni.lifecycle.outcomes import End, Judgement
 from vpc_cni.lifecycle.putting_back import find_lost, plan_putting_back
-from vpc_cni.lifecycle.records import UNDER_WAY
-from vpc_cni.lifecycle.requests import Change
+from vpc_cni.lifecycle.records import UNDER_WAY, Association
+from vpc_cni.lifecycle.requests import Change, plan_rollback
 from vpc_cni.lifecycle.translation import Translation, translate
 from vpc_cni.lifecycle.versions import choose_version
 from vpc_cni.lifecycle.watching import Limits, watch_deletion
 from vpc_cni.manifests import Catalogue, find_changes, packaged_catalogue, parse_addon_version, strip_server_fields
-from vpc_cni.self_managed import AddonType, Setting, find_installed, parse_backup
+from vpc_cni.self_managed import AddonType, Setting, find_installed
 from vpc_cni.self_managed.carrying import take_over
 from vpc_cni.self_managed.flow import read_installation
 from vpc_cni.self_managed.kept import find_settings
@@ -116,19 +116,20 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Give the add-on the settings of a backup: as configuration values, and beside EKS what those cannot express."""
-    backup = parse_backup(read_text(file), file)
+    saved = parse_record(read_text(file), Path(file))
     known = read_catalogue(catalogue)
     with open_session(Access(cluster_name, region, profile, endpoint_url, kubeconfig, context)) as session:
         session.require_cluster()
         site = look_before(session, Limits(timeout, grace), records)
         current = site.seen.addon
         target = _choose(site, version or (current.version if current else "default"))
-        found = _carry(backup.inventory, target, site, known)
+        found = _carry(saved.backup.inventory, target, site, known)
         change = Change(
             version=target,
             mode=Mode.OVERWRITE,
             role_arn=found.role_arn or (current.role_arn if current else ""),
             configuration_values=found.translation.text or "{}",
+            associations=_associations_of(saved, site) if current is None else None,
         )
         report = Report({"request": request_document(change), **translation_document(found.translation)})
         if dry_run:
@@ -238,15 +239,9 @@ def roll_back(
                 f"{saved.file} is a record of cluster {saved.cluster}, not of {identify(site.cluster)}",
                 hint="name one of this cluster by --record, or its cluster by --cluster-name and --region",
             )
-        values = before.configuration_values
-        change = Change(
-            version=before.version,
-            mode=Mode.OVERWRITE,
-            role_arn=before.role_arn,
-            # None would leave those of now in force.
-            configuration_values="{}" if values is None and current.configuration_values is not None else values,
-            associations=saved.associations if saved.associations or current.association_arns else None,
-        )
+        if saved.associations is None:
+            print_notes([f"{saved.file} does not tell the roles of pod identity associations: they stay as they are"])
+        change = plan_rollback(before, saved.associations, current)
         inventory = saved.backup.inventory
         settings = _carry(inventory, before.version, site, packaged_catalogue()).settings if inventory.objects else ()
         report = Report({"from": str(saved.file), "request": request_document(change)})
@@ -255,12 +250,20 @@ def roll_back(
 
 
 def _find_record(site: Site, file: str) -> Record:
-    if file:
-        return Record(Path(file), parse_backup(read_text(file), file))
-    found = read_records(records_folder(os.environ, Path.home(), site.cluster, site.records))
-    if not found:
-        raise CallerError("there is no record of this cluster", hint="name one by --record or --records")
-    return found[-1]
+    if not file:
+        return find_newest(records_folder(os.environ, Path.home(), site.cluster, site.records), site.cluster)
+    return parse_record(read_text(file), Path(file))
+
+
+def _associations_of(saved: Record, site: Site) -> tuple[Association, ...] | None:
+    """Return the associations that a new add-on gets again; None for none, as for those of another cluster.
+
+    Those that outlived the add-on are left out: EKS creates no second one, and they go on working.
+    """
+    if saved.cluster != identify(site.cluster):
+        return None
+    found = saved.associations or ()
+    return tuple(each for each in found if not site.session.eks.is_associated(each.service_account)) or None
 
 
 def _choose(site: Site, asked: str) -> str:

@@ -105,14 +105,15 @@ def refuse_early(site: Site, change: Change, catalogue: Catalogue) -> None:
         RefusedError: a check failed that needs neither IAM nor the cluster; `preflight` has the others.
     """
     offered = {each.version for each in site.offered()}
-    count = len(site.seen.addon.association_arns) if site.seen.addon else 0
+    owned = site.seen.addon.association_arns if site.seen.addon else ()
+    associations = owned if change.associations is None else change.associations
     values = change.configuration_values
     schema = None if values is None else site.session.eks.find_schema(change.version)
     findings = (
         check_cluster(site.cluster),
         check_version(change.version, offered, site.cluster, catalogue),
         check_values("values", values, change.version, site.cluster, catalogue, schema=schema),
-        check_pod_identity(change.version, count),
+        check_pod_identity(change.version, len(associations)),
     )
     reasons = [f"{each.check}: {each.detail}" for each in findings if each.level is Level.FAILED]
     if reasons:

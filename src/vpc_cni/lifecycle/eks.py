@@ -79,10 +79,13 @@ class Eks:
         return str(answer["configurationSchema"])
 
     def find_schema(self, version: str) -> Schema | None:
-        """Return the schema of a version's configuration values; None when EKS does not tell."""
+        """Return the schema of a version's configuration values; None when EKS does not tell.
+
+        So it is with a version that is installed, and offered no more.
+        """
         try:
             found = json.loads(self.schema(version))
-        except (CloudError, ValueError):
+        except (CloudError, CallerError, ValueError):
             return None
         return found if isinstance(found, dict) else None
 
@@ -110,6 +113,11 @@ class Eks:
     def associations(self, addon: ManagedAddon) -> tuple[Association, ...]:
         """Return the pod identity associations that the add-on owns."""
         return tuple(self._association(arn.rpartition("/")[2]) for arn in addon.association_arns)
+
+    def is_associated(self, service_account: str) -> bool:
+        """Whether a service account of ``kube-system`` has an association, whoever owns it: it can have one only."""
+        members = {"clusterName": self.cluster_name, "namespace": "kube-system", "serviceAccount": service_account}
+        return any(page.get("associations") for page in self._pages("list_pod_identity_associations", **members))
 
     def _association(self, identifier: str) -> Association:
         answer = self._call(

@@ -28,6 +28,8 @@ from vpc_cni.errors import (
 from vpc_cni.lifecycle.records import Issue, ManagedAddon, Update
 
 CONFLICT_CODE = "ConfigurationConflict"
+# Everything was applied, and pods did not become ready in time.
+SLOW_CODE = "InsufficientNumberOfReplicas"
 # Kind, group where there is one, name, path; the message of EKS has a line of these for each manager and field.
 _CONFLICT = re.compile(r"(?P<kind>[A-Z]\w+)(?:\.(?P<group>[\w.-]+))? (?P<name>\S+) - (?P<path>\..+)")
 
@@ -66,9 +68,15 @@ def judge_update(update: Update, addon: ManagedAddon) -> Judgement:
     if _has_conflict(update.errors):
         return Judgement(End.CONFLICT, update.errors)
     if addon.status == "ACTIVE" and not addon.issues:
-        # Also after an update that was too slow for EKS: it has healed meanwhile.
-        return Judgement(End.DONE)
+        return Judgement(End.FAILED, update.errors) if _gave_up(update) else Judgement(End.DONE)
     return Judgement(End.DEGRADED if addon.status == "DEGRADED" else End.FAILED, issues)
+
+
+def _gave_up(update: Update) -> bool:
+    """Whether an update was not carried out. One that was too slow for EKS was, and may have healed meanwhile."""
+    if update.status not in ("Failed", "Cancelled"):
+        return False
+    return not update.errors or any(each.code != SLOW_CODE for each in update.errors)
 
 
 def judge_creation(addon: ManagedAddon | None) -> Judgement:

@@ -56,6 +56,24 @@ def complete(wanted: Wanted, current: ManagedAddon) -> Change:
     )
 
 
+def plan_rollback(before: ManagedAddon, associations: tuple[Association, ...] | None, current: ManagedAddon) -> Change:
+    """Return the update that brings an earlier state back, whatever was added, changed or taken away since.
+
+    Args:
+        associations: those of the earlier state; None where they are not known, so that they stay as they are.
+    """
+    values = before.configuration_values
+    return Change(
+        version=before.version,
+        mode=Mode.OVERWRITE,
+        role_arn=before.role_arn,
+        # None would leave those of now in force.
+        configuration_values="{}" if values is None and current.configuration_values is not None else values,
+        # As would None here. Where there are none and were none, versions that know none are not told of them.
+        associations=associations if associations or current.association_arns else None,
+    )
+
+
 def create_members(cluster: str, change: Change, token: str) -> dict[str, Any]:
     """Return the members of CreateAddon."""
     return {**_members(cluster, change, token), **({"tags": dict(change.tags)} if change.tags else {})}

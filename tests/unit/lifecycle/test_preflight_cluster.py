@@ -75,3 +75,20 @@ def test_a_cluster_of_fargate_alone_is_a_warning() -> None:
     found = check_nodes(NodeCounts(ec2=1), [profile])
     assert found.level is Level.OK
     assert "DaemonSets do not run on Fargate" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "selects"),
+    [(("kube-system",), True), (("default", "kube-*"), True), (("*",), True), (("kube-public",), False), ((), False)],
+)
+def test_profiles_that_select_the_system_are_named(namespaces: tuple[str, ...], selects: bool) -> None:
+    found = check_nodes(NodeCounts(ec2=1, fargate=2), [FargateProfile("fp", "ACTIVE", namespaces)])
+    assert found.level is Level.OK
+    assert "Fargate profiles: fp" in found.detail
+    assert "2 of Fargate, not managed" in found.detail
+    assert ("fp changes nothing for it" in found.detail) is selects
+
+
+@pytest.mark.parametrize("label", ["Fargate", "FARGATE", "fargate"])
+def test_nodes_of_fargate_are_told_whatever_the_case(label: str) -> None:
+    assert count_nodes([node(label), {"metadata": {"name": "bare"}}]) == NodeCounts(ec2=1, fargate=1)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from vpc_cni.cluster import Resource
 from vpc_cni.lifecycle.nodes import NodeCounts
+from vpc_cni.lifecycle.preflight.evaluation import matches
 from vpc_cni.lifecycle.preflight.finding import Finding, failed, ok, skipped, warning
 from vpc_cni.lifecycle.records import EksCluster, FargateProfile
 from vpc_cni.manifests import KubernetesVersion, Manifest
@@ -91,7 +92,7 @@ def check_policies(policies: Sequence[Manifest], usable: Iterable[str], kubernet
 
 def check_nodes(nodes: NodeCounts, profiles: Sequence[FargateProfile]) -> Finding:
     """Say where the add-on will run."""
-    selecting = [each.name for each in profiles if "kube-system" in each.namespaces]
+    selecting = [each.name for each in profiles if any(matches(one, "kube-system") for one in each.namespaces)]
     said = str(nodes) + (f"; Fargate profiles: {', '.join(each.name for each in profiles)}" if profiles else "")
     if nodes.ec2 == 0:
         return warning("nodes", said, "no node of EC2: the add-on becomes ACTIVE with nothing running")
